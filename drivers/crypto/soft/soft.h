@@ -1,0 +1,49 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/* Software engine of the ESP crypto ring: what its files share. */
+#ifndef _ESP_RING_SOFT_H
+#define _ESP_RING_SOFT_H
+
+#include <linux/cache.h>
+#include <linux/cpumask.h>
+#include <linux/spinlock.h>
+#include <linux/types.h>
+#include <linux/wait.h>
+#include <net/esp_ring.h>
+
+#define SOFT_SLOTS	1024	/* a power of two */
+
+/**
+ * struct soft_queue - packets of one direction, waiting for a thread
+ * @head: packets ever submitted. Single producer: the layer's submit
+ * @q: the layer's queue
+ * @lock: consumers: the threads, and stop
+ * @tail: packets ever taken, under @lock
+ * @held: packets taken and not completed yet, under @lock
+ * @stopped: packets are neither taken nor touched, under @lock
+ * @idle: stop waits for @held to become 0
+ * @pkt: the packets, at index modulo %SOFT_SLOTS. The layer never has more than
+ *	that many in the engine.
+ */
+struct soft_queue {
+	unsigned int head;
+	struct esp_ring_queue *q;
+
+	spinlock_t lock ____cacheline_aligned_in_smp;
+	unsigned int tail;
+	unsigned int held;
+	bool stopped;
+	wait_queue_head_t idle;
+
+	struct esp_ring_pkt *pkt[SOFT_SLOTS] ____cacheline_aligned_in_smp;
+};
+
+/* worker.c */
+extern const struct kernel_param_ops soft_cpus_ops;
+int soft_submit(struct esp_ring_queue *q, struct esp_ring_pkt *pkt);
+void soft_doorbell(struct esp_ring_queue *q);
+void soft_stop(struct esp_ring_engine *engine);
+int soft_start(struct esp_ring_engine *engine);
+int soft_workers_init(void);
+void soft_workers_exit(void);
+
+#endif /* _ESP_RING_SOFT_H */

@@ -1,0 +1,422 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Software engine of the ESP crypto ring: one thread for each CPU takes packets
+ * from the two queues. Packets of one SA are worked on by many CPUs at once; the
+ * layer puts their results into order again.
+ */
+#include <linux/kthread.h>
+#include <linux/moduleparam.h>
+#include <linux/percpu.h>
+#include <linux/sched.h>
+#include <linux/smp.h>
+#include <linux/smpboot.h>
+
+#include "crypt.h"
+#include "soft.h"
+
+/* Packets that a thread takes at once: few, since the others wait for them. */
+#define SOFT_BATCH	8
+/* Packets waiting for each thread that is awake, before another one is woken. */
+#define SOFT_BACKLOG	4
+
+/**
+ * struct soft_worker - a CPU's thread
+ * @ctx: for its packets
+ * @awake: it is working, or has been woken and will look at the queues
+ */
+struct soft_worker {
+	struct soft_ctx ctx;
+	int awake;
+};
+
+static struct soft_queue soft_queues[ESP_RING_NR_DIRS];
+static DEFINE_PER_CPU(struct soft_worker, soft_workers);
+static DEFINE_PER_CPU(struct task_struct *, soft_threads);
+static atomic_t soft_nr_awake = ATOMIC_INIT(0);
+
+/* CPUs whose thread can run: online and not about to go. */
+static struct cpumask soft_ready;
+/*
+ * CPUs that the user allows. Changed while others read it: they may see a mix
+ * of old and new, and wake a thread that they would not have woken, or none
+ * beside the fallback. Either is harmless.
+ */
+static struct cpumask soft_allowed;
+
+static unsigned int soft_waiting(const struct soft_queue *sq)
+{
+	return READ_ONCE(sq->head) - READ_ONCE(sq->tail);
+}
+
+static bool soft_any_waiting(void)
+{
+	int dir;
+
+	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++)
+		if (soft_waiting(&soft_queues[dir]) &&
+		    !READ_ONCE(soft_queues[dir].stopped))
+			return true;
+	return false;
+}
+
+static bool soft_may_use(unsigned int cpu)
+{
+	return cpumask_test_cpu(cpu, &soft_ready) &&
+	       cpumask_test_cpu(cpu, &soft_allowed);
+}
+
+/**
+ * soft_wake - wake a CPU's thread
+ * @cpu: which is in soft_ready, or has just left it: soft_park() looks at the
+ *	queues after that
+ *
+ * Return: true if it slept.
+ */
+static bool soft_wake(unsigned int cpu)
+{
+	struct soft_worker *w = per_cpu_ptr(&soft_workers, cpu);
+
+	if (READ_ONCE(w->awake) || cmpxchg(&w->awake, 0, 1))
+		return false;
+	atomic_inc(&soft_nr_awake);
+	wake_up_process(per_cpu(soft_threads, cpu));
+	return true;
+}
+
+/* Wake one more thread, the nearest after @cpu in the order of numbers. */
+static void soft_wake_another(unsigned int cpu)
+{
+	unsigned int other;
+
+	for_each_cpu_wrap(other, &soft_allowed, cpu + 1)
+		if (cpumask_test_cpu(other, &soft_ready) && soft_wake(other))
+			return;
+}
+
+/* No CPU that the user allows is there: any is better than none. */
+static void soft_wake_fallback(void)
+{
+	unsigned int cpu;
+
+	if (cpumask_intersects(&soft_ready, &soft_allowed))
+		return;
+	cpu = cpumask_any(&soft_ready);
+	if (cpu < nr_cpu_ids)
+		soft_wake(cpu);
+}
+
+/**
+ * soft_kick - let there be as many threads awake as the backlog is worth
+ * @waiting: packets in a queue
+ *
+ * The own CPU's thread is first: waking it costs least, and it has the packet
+ * in its cache. It must wait until the caller leaves the CPU, but then a lone
+ * packet's caller does so soon, and a busy one makes a backlog.
+ */
+static void soft_kick(unsigned int waiting)
+{
+	unsigned int cpu = raw_smp_processor_id();
+	unsigned int awake;
+
+	if (!waiting)
+		return;
+	if (soft_may_use(cpu) && soft_wake(cpu))
+		return;
+	awake = atomic_read(&soft_nr_awake);
+	if (!awake || waiting > awake * SOFT_BACKLOG)
+		soft_wake_another(cpu);
+	if (!awake)
+		soft_wake_fallback();
+}
+
+/**
+ * soft_submit - take a packet
+ * @q: the layer's queue
+ * @pkt: packet
+ *
+ * Return: 0 or -EBUSY.
+ */
+int soft_submit(struct esp_ring_queue *q, struct esp_ring_pkt *pkt)
+{
+	struct soft_queue *sq = &soft_queues[esp_ring_queue_dir(q)];
+	unsigned int head = sq->head;
+
+	if (unlikely(head - READ_ONCE(sq->tail) >= SOFT_SLOTS))
+		return -EBUSY;
+	sq->q = q;
+	sq->pkt[head % SOFT_SLOTS] = pkt;
+	/* the packet is there before soft_take() sees it counted */
+	smp_store_release(&sq->head, head + 1);
+	return 0;
+}
+
+/**
+ * soft_doorbell - see to it that somebody works on what was submitted
+ * @q: the layer's queue
+ */
+void soft_doorbell(struct esp_ring_queue *q)
+{
+	/* head before awake, with the barrier in soft_sleep() */
+	smp_mb();
+	soft_kick(soft_waiting(&soft_queues[esp_ring_queue_dir(q)]));
+}
+
+/**
+ * soft_take - take packets out of a queue
+ * @sq: queue
+ * @pkts: where to put them, at most %SOFT_BATCH
+ *
+ * Takes less than its share of what waits, so that all threads come to the end
+ * at the same time. Return: number of packets.
+ */
+static unsigned int soft_take(struct soft_queue *sq, struct esp_ring_pkt **pkts)
+{
+	unsigned int n, i, awake;
+
+	if (!soft_waiting(sq))
+		return 0;
+	awake = max(atomic_read(&soft_nr_awake), 1);
+	spin_lock(&sq->lock);
+	/* pairs with the release in soft_submit() */
+	n = smp_load_acquire(&sq->head) - sq->tail;
+	if (sq->stopped)
+		n = 0;
+	if (n)
+		n = clamp(n / (2 * awake), 1U, (unsigned int)SOFT_BATCH);
+	for (i = 0; i < n; i++)
+		pkts[i] = sq->pkt[(sq->tail + i) % SOFT_SLOTS];
+	sq->held += n;
+	/* the entries have been read before soft_submit() may reuse them */
+	smp_store_release(&sq->tail, sq->tail + n);
+	spin_unlock(&sq->lock);
+	return n;
+}
+
+/* @n packets that soft_take() took will not be touched any more. */
+static void soft_release(struct soft_queue *sq, unsigned int n)
+{
+	spin_lock(&sq->lock);
+	sq->held -= n;
+	if (sq->stopped && !sq->held)
+		wake_up(&sq->idle);
+	spin_unlock(&sq->lock);
+}
+
+/**
+ * soft_serve - do some of a queue's packets
+ * @w: thread
+ * @sq: queue
+ *
+ * Return: whether there was anything to do.
+ */
+static bool soft_serve(struct soft_worker *w, struct soft_queue *sq)
+{
+	struct esp_ring_pkt *pkts[SOFT_BATCH];
+	unsigned int i, n = soft_take(sq, pkts);
+	int err;
+
+	if (!n)
+		return false;
+	if (soft_waiting(sq) > SOFT_BACKLOG)
+		soft_kick(soft_waiting(sq));
+	for (i = 0; i < n && !READ_ONCE(sq->stopped); i++) {
+		err = esp_ring_soft_crypt(&w->ctx, pkts[i]);
+		esp_ring_complete(sq->q, pkts[i]->cookie, err);
+	}
+	esp_ring_schedule(sq->q);
+	/* last, for the layer's queue may be gone once we are stopped */
+	soft_release(sq, n);
+	return true;
+}
+
+/**
+ * soft_sleep - decide to sleep
+ * @w: thread
+ *
+ * Return: false if there is something to do after all.
+ */
+static bool soft_sleep(struct soft_worker *w)
+{
+	WRITE_ONCE(w->awake, 0);
+	atomic_dec(&soft_nr_awake);
+	/* awake before head, with the barrier in soft_doorbell() */
+	smp_mb();
+	if (!soft_any_waiting() || cmpxchg(&w->awake, 0, 1))
+		return true;
+	atomic_inc(&soft_nr_awake);
+	return false;
+}
+
+static int soft_should_run(unsigned int cpu)
+{
+	return READ_ONCE(per_cpu_ptr(&soft_workers, cpu)->awake);
+}
+
+static void soft_run(unsigned int cpu)
+{
+	struct soft_worker *w = per_cpu_ptr(&soft_workers, cpu);
+	bool busy;
+
+	do {
+		do {
+			/* awake remains set, soft_park() sees to the rest */
+			if (kthread_should_park())
+				return;
+			busy = soft_serve(w, &soft_queues[ESP_RING_DECRYPT]);
+			busy |= soft_serve(w, &soft_queues[ESP_RING_ENCRYPT]);
+			cond_resched();
+		} while (busy);
+	} while (!soft_sleep(w));
+}
+
+/* The CPU is there; also called for each one when the threads are made. */
+static void soft_unpark(unsigned int cpu)
+{
+	cpumask_set_cpu(cpu, &soft_ready);
+}
+
+/* The CPU goes. */
+static void soft_park(unsigned int cpu)
+{
+	struct soft_worker *w = per_cpu_ptr(&soft_workers, cpu);
+
+	cpumask_clear_cpu(cpu, &soft_ready);
+	if (xchg(&w->awake, 0))
+		atomic_dec(&soft_nr_awake);
+	/*
+	 * Who submitted a packet before we left soft_ready relied on us, and
+	 * one who did so after it does not.
+	 */
+	smp_mb();
+	if (soft_any_waiting()) {
+		soft_wake_another(cpu);
+		soft_wake_fallback();
+	}
+}
+
+static void soft_cleanup(unsigned int cpu, bool online)
+{
+	cpumask_clear_cpu(cpu, &soft_ready);
+}
+
+static struct smp_hotplug_thread soft_hotplug = {
+	.store			= &soft_threads,
+	.thread_should_run	= soft_should_run,
+	.thread_fn		= soft_run,
+	.setup			= soft_unpark,
+	.unpark			= soft_unpark,
+	.park			= soft_park,
+	.cleanup		= soft_cleanup,
+	.thread_comm		= "esp_ring/%u",
+};
+
+/**
+ * soft_stop - let go of all packets
+ * @engine: the layer's engine
+ *
+ * Waits for the packets that the threads are working on, at most %SOFT_BATCH
+ * for each of them, of which only the first is still done.
+ */
+void soft_stop(struct esp_ring_engine *engine)
+{
+	int dir;
+
+	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++) {
+		struct soft_queue *sq = &soft_queues[dir];
+
+		spin_lock(&sq->lock);
+		WRITE_ONCE(sq->stopped, true);
+		spin_unlock(&sq->lock);
+		wait_event(sq->idle, !READ_ONCE(sq->held));
+		/* the last thread is out of soft_release() */
+		spin_lock(&sq->lock);
+		spin_unlock(&sq->lock);
+	}
+}
+
+/**
+ * soft_start - begin again, with empty queues
+ * @engine: the layer's engine
+ *
+ * Return: 0.
+ */
+int soft_start(struct esp_ring_engine *engine)
+{
+	int dir;
+
+	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++) {
+		struct soft_queue *sq = &soft_queues[dir];
+
+		spin_lock(&sq->lock);
+		WRITE_ONCE(sq->tail, READ_ONCE(sq->head));
+		WRITE_ONCE(sq->stopped, false);
+		spin_unlock(&sq->lock);
+	}
+	return 0;
+}
+
+/* The parameter "cpus": a list of CPUs, at any time, also before the threads. */
+static int soft_cpus_set(const char *val, const struct kernel_param *kp)
+{
+	cpumask_var_t mask;
+	int err;
+
+	if (!zalloc_cpumask_var(&mask, GFP_KERNEL))
+		return -ENOMEM;
+	err = cpulist_parse(val, mask);
+	if (!err && !cpumask_intersects(mask, cpu_possible_mask))
+		err = -EINVAL;
+	if (!err)
+		cpumask_copy(&soft_allowed, mask);
+	free_cpumask_var(mask);
+	return err;
+}
+
+static int soft_cpus_get(char *buffer, const struct kernel_param *kp)
+{
+	return cpumap_print_to_pagebuf(true, buffer, &soft_allowed);
+}
+
+const struct kernel_param_ops soft_cpus_ops = {
+	.set = soft_cpus_set,
+	.get = soft_cpus_get,
+};
+
+/**
+ * soft_workers_init - make the threads, which sleep
+ *
+ * Return: 0 or a negative error number.
+ */
+int soft_workers_init(void)
+{
+	int cpu, dir, err;
+
+	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++) {
+		spin_lock_init(&soft_queues[dir].lock);
+		init_waitqueue_head(&soft_queues[dir].idle);
+	}
+	if (cpumask_empty(&soft_allowed))
+		cpumask_copy(&soft_allowed, cpu_possible_mask);
+	for_each_possible_cpu(cpu)
+		esp_ring_soft_ctx_init(&per_cpu_ptr(&soft_workers, cpu)->ctx);
+
+	err = smpboot_register_percpu_thread(&soft_hotplug);
+	if (err)
+		for_each_possible_cpu(cpu)
+			esp_ring_soft_ctx_exit(&per_cpu_ptr(&soft_workers, cpu)->ctx);
+	return err;
+}
+
+/**
+ * soft_workers_exit - end the threads
+ *
+ * The layer has stopped the engine and calls it no more.
+ */
+void soft_workers_exit(void)
+{
+	int cpu;
+
+	smpboot_unregister_percpu_thread(&soft_hotplug);
+	for_each_possible_cpu(cpu)
+		esp_ring_soft_ctx_exit(&per_cpu_ptr(&soft_workers, cpu)->ctx);
+}
