@@ -1,0 +1,199 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Completion: engines answer from wherever they are, NAPI takes the answers in
+ * order of submission and gives the packets back to the stack.
+ */
+#include <linux/bitfield.h>
+#include <linux/export.h>
+
+#include "compat.h"
+#include "internal.h"
+#include "trace.h"
+
+/**
+ * esp_ring_slot_answer - note the engine's answer to a packet
+ * @slot: the slot
+ * @cookie: of the packet
+ * @err: 0 or a negative error
+ *
+ * Any context. Only the first answer to a packet that the engine holds counts.
+ *
+ * Return: whether this was it.
+ */
+bool esp_ring_slot_answer(struct esp_ring_slot *slot, u32 cookie, int err)
+{
+	if (atomic_cmpxchg(&slot->token, cookie | ESP_RING_TOKEN_HELD,
+			   cookie | ESP_RING_TOKEN_CLAIMED) !=
+	    (int)(cookie | ESP_RING_TOKEN_HELD))
+		return false;
+
+	slot->err = err;
+	/* Pairs with the acquire in slot_answered(). */
+	atomic_set_release(&slot->token, cookie);
+	return true;
+}
+
+static bool slot_answered(const struct esp_ring_slot *slot)
+{
+	/* Pairs with the release in esp_ring_slot_answer(): err and the packet's
+	 * bytes are seen too.
+	 */
+	return !(atomic_read_acquire(&slot->token) &
+		 (ESP_RING_TOKEN_HELD | ESP_RING_TOKEN_CLAIMED));
+}
+
+/**
+ * esp_ring_complete - an engine's answer to one packet
+ * @q: the queue that it was submitted to
+ * @cookie: &esp_ring_pkt.cookie
+ * @err: 0; -EBADMSG: the ICV does not match; another error: not done
+ *
+ * Any context, any CPU, in any order; the layer restores the order. Packets
+ * are finished by NAPI: from its poll function the engine need do nothing
+ * more, from elsewhere it calls esp_ring_schedule() after one or several.
+ * After a successful call the packet's memory is not the engine's any more.
+ *
+ * Return: false if the engine did not hold such a packet; it is counted and
+ * otherwise ignored.
+ */
+bool esp_ring_complete(struct esp_ring_queue *q, u32 cookie, int err)
+{
+	u32 i = cookie & ESP_RING_COOKIE_SLOT;
+
+	if (likely(i < q->nr_slots && !(cookie & ~(ESP_RING_COOKIE_SLOT |
+						   ESP_RING_COOKIE_GEN)) &&
+		   esp_ring_slot_answer(&q->slots[i], cookie, err)))
+		return true;
+
+	atomic_inc(&q->spurious);
+	return false;
+}
+EXPORT_SYMBOL_GPL(esp_ring_complete);
+
+/**
+ * esp_ring_csd - run NAPI on the CPU that this runs on
+ * @info: the queue
+ */
+void esp_ring_csd(void *info)
+{
+	struct esp_ring_queue *q = info;
+
+	napi_schedule(&q->napi);
+}
+
+/**
+ * esp_ring_schedule - let NAPI look at a queue
+ * @q: the queue: there are answers to collect or to take, or room in an engine
+ *	that was busy
+ *
+ * Any context. NAPI runs on the CPU that the admin chose, or on this one.
+ */
+void esp_ring_schedule(struct esp_ring_queue *q)
+{
+	int cpu = READ_ONCE(q->cpu);
+
+	if (cpu >= 0 && cpu != raw_smp_processor_id() && cpu_online(cpu)) {
+		/* Fails only while the last one is on its way: good enough. */
+		smp_call_function_single_async(cpu, &q->csd);
+	} else if (in_hardirq() || irqs_disabled()) {
+		napi_schedule(&q->napi);
+	} else {
+		/* Process context has no softirq to return to: make one. */
+		local_bh_disable();
+		napi_schedule(&q->napi);
+		local_bh_enable();
+	}
+}
+EXPORT_SYMBOL_GPL(esp_ring_schedule);
+
+/**
+ * esp_ring_count_irq - count an interrupt of a queue
+ * @q: the queue
+ *
+ * For the engine's interrupt handler; not to be called elsewhere.
+ */
+void esp_ring_count_irq(struct esp_ring_queue *q)
+{
+	this_cpu_inc(*q->interrupts);
+}
+EXPORT_SYMBOL_GPL(esp_ring_count_irq);
+
+/* Take up to @budget answered packets, in order, and make room. */
+static int reap(struct esp_ring_queue *q, int budget)
+{
+	struct esp_ring_slot *slot, *next;
+	unsigned int bytes = 0;
+	int n = 0;
+
+	spin_lock(&q->lock);
+	list_for_each_entry_safe(slot, next, &q->inflight, list) {
+		struct esp_ring_done *done = &q->done[n];
+
+		if (n == budget || !slot_answered(slot))
+			break;
+		trace_esp_ring_complete(q, slot);
+		done->skb = slot->skb;
+		done->sa = slot->sa;
+		done->len = slot->pkt.len;
+		done->err = slot->err;
+		bytes += slot->pkt.len;
+		esp_ring_slot_release(q, slot);
+		n++;
+	}
+	if (n) {
+		q->inflight_len -= n;
+		q->stats.completions += n;
+		dql_completed(&q->dql, bytes);
+	}
+	q->stats.passes++;
+	esp_ring_feed(q, true);
+	if (!q->inflight_len && wq_has_sleeper(&q->idle))
+		wake_up(&q->idle);
+	spin_unlock(&q->lock);
+
+	return n;
+}
+
+static void finish(struct esp_ring_queue *q, const struct esp_ring_done *done)
+{
+	if (likely(!done->err))
+		esp_ring_count_packet(done->sa, q, done->len);
+	else
+		esp_ring_count_drop(done->sa, q, done->err == -EBADMSG ?
+				    ESP_RING_DROP_ICV : ESP_RING_DROP_ENGINE);
+
+	esp_ring_esp_finish(done->sa, done->skb, done->err);
+	esp_ring_sa_put(done->sa);
+}
+
+/**
+ * esp_ring_napi_poll - one completion pass of a queue
+ * @napi: the queue's
+ * @budget: packets
+ *
+ * Return: packets finished, as NAPI wants it.
+ */
+int esp_ring_napi_poll(struct napi_struct *napi, int budget)
+{
+	struct esp_ring_queue *q = container_of(napi, struct esp_ring_queue,
+						napi);
+	const struct esp_ring_engine_ops *ops = q->engine->ops;
+	int n, i;
+
+	if (unlikely(budget <= 0))
+		return 0;
+
+	budget = min_t(int, budget, ARRAY_SIZE(q->done));
+	if (ops->poll)
+		ops->poll(q, budget);
+
+	n = reap(q, budget);
+	for (i = 0; i < n; i++)
+		finish(q, &q->done[i]);
+
+	if (n < budget && napi_complete_done(napi, n) &&
+	    ops->arm && ops->arm(q))
+		napi_schedule(napi);
+
+	return n;
+}

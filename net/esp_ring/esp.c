@@ -1,0 +1,248 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * The packet in place: what RFC 4303 puts around the payload before an engine
+ * gets it, and what the stack wants when it comes back.
+ */
+#include <linux/skbuff.h>
+#include <linux/percpu.h>
+#include <linux/random.h>
+#include <net/esp.h>
+#include <net/ip6_checksum.h>
+#include <net/udp.h>
+
+#include "compat.h"
+#include "internal.h"
+#include "trace.h"
+
+/*
+ * esp4 and esp6 keep a pointer behind xfrm's control block that
+ * esp_input_done2() frees; the layout is private to them.
+ */
+struct esp_ring_skb_cb {
+	struct xfrm_skb_cb xfrm;
+	void *tmp;
+};
+
+/* One call of the random generator for several IVs: it costs much per call. */
+struct esp_ring_iv_pool {
+	u8 bytes[16 * ESP_RING_IV_MAX];
+	unsigned int left;
+};
+
+static DEFINE_PER_CPU(struct esp_ring_iv_pool, iv_pool);
+
+static void random_iv(u8 *iv, unsigned int len)
+{
+	struct esp_ring_iv_pool *pool;
+
+	local_bh_disable();
+	pool = this_cpu_ptr(&iv_pool);
+	if (pool->left < len) {
+		get_random_bytes(pool->bytes, sizeof(pool->bytes));
+		pool->left = sizeof(pool->bytes);
+	}
+	pool->left -= len;
+	memcpy(iv, pool->bytes + pool->left, len);
+	memzero_explicit(pool->bytes + pool->left, len);
+	local_bh_enable();
+}
+
+/*
+ * A counter mode must never see one IV twice under one key. The kernel's seqiv
+ * makes it of the sequence number and a salt; ours is the same function of the
+ * same salt, so that packets of the SA may run here or in software in any order.
+ */
+static void write_iv(const struct esp_ring_sa *sa, struct sk_buff *skb, u8 *iv)
+{
+	__be64 seq;
+
+	if (!sa->seqiv) {
+		random_iv(iv, sa->params.iv_len);
+		return;
+	}
+
+	seq = cpu_to_be64(XFRM_SKB_CB(skb)->seq.output.low |
+			  (u64)XFRM_SKB_CB(skb)->seq.output.hi << 32);
+	seq ^= sa->salt;
+	memcpy(iv, &seq, sizeof(seq));
+}
+
+/*
+ * Make the packet one linear piece that nobody else reads, with room behind it.
+ * The three exceptions are counted: they cost an allocation and a copy.
+ */
+static int make_private(struct esp_ring_sa *sa, struct sk_buff *skb, int room)
+{
+	int more = 0;
+
+	if (skb_is_nonlinear(skb))
+		esp_ring_count(sa, linearised);
+	else if (skb_cloned(skb))
+		esp_ring_count(sa, uncloned);
+	else if (skb_tailroom(skb) < room)
+		esp_ring_count(sa, expanded);
+	else
+		return 0;
+
+	if (skb->data_len + room > skb->end - skb->tail)
+		more = skb->data_len + room - (skb->end - skb->tail);
+	if ((more || skb_cloned(skb)) &&
+	    pskb_expand_head(skb, 0, more, GFP_ATOMIC))
+		return -ENOMEM;
+
+	return skb_linearize(skb);
+}
+
+static int output_head(struct xfrm_state *x, struct sk_buff *skb,
+		       struct esp_info *esp)
+{
+#if IS_ENABLED(CONFIG_INET6_ESP)
+	if (x->props.family == AF_INET6)
+		return esp6_output_head(x, skb, esp);
+#endif
+	return esp_output_head(x, skb, esp);
+}
+
+/**
+ * esp_ring_esp_output - lay out a packet for encryption
+ * @sa: the SA
+ * @x: its xfrm_state
+ * @skb: as xfrm_type.output gets it: data is the payload
+ * @pkt: filled in
+ *
+ * On return data is the outer IP header. Nothing has been changed in a way that
+ * software could not do again only if the return value is -EMSGSIZE or -ENOMEM;
+ * the caller drops on every error.
+ *
+ * Return: 0 or a negative error, counted where it is the layer's.
+ */
+int esp_ring_esp_output(struct esp_ring_sa *sa, struct xfrm_state *x,
+			struct sk_buff *skb, struct esp_ring_pkt *pkt)
+{
+	const struct esp_ring_sa_params *p = &sa->params;
+	struct esp_info esp = { .inplace = true };
+	int err;
+
+	esp.clen = ALIGN(skb->len + 2, sa->align);
+	esp.plen = esp.clen - skb->len;
+	esp.tailen = esp.plen + p->icv_len;
+
+	err = make_private(sa, skb, esp.tailen);
+	if (err) {
+		esp_ring_count_drop(sa, NULL, ESP_RING_DROP_NOMEM);
+		return err;
+	}
+
+	esp.proto = *skb_mac_header(skb);
+	*skb_mac_header(skb) = IPPROTO_ESP;
+	esp.esph = ip_esp_hdr(skb);
+	esp.nfrags = output_head(x, skb, &esp);
+	if (esp.nfrags < 0)
+		return esp.nfrags;
+
+	esp.esph->spi = x->id.spi;
+	esp.esph->seq_no = htonl(XFRM_SKB_CB(skb)->seq.output.low);
+	write_iv(sa, skb, esp.esph->enc_data);
+	skb_push(skb, -skb_network_offset(skb));
+
+	pkt->esp = (u8 *)esp.esph;
+	pkt->len = sizeof(*esp.esph) + p->iv_len + esp.clen + p->icv_len;
+	pkt->seq_hi = p->esn ? htonl(XFRM_SKB_CB(skb)->seq.output.hi) : 0;
+	return 0;
+}
+
+/**
+ * esp_ring_esp_input - check and lay out a packet for decryption
+ * @sa: the SA
+ * @x: its xfrm_state
+ * @skb: as xfrm_type.input gets it: data is the ESP header
+ * @pkt: filled in
+ *
+ * Return: 0 or a negative error, counted.
+ */
+int esp_ring_esp_input(struct esp_ring_sa *sa, struct xfrm_state *x,
+		       struct sk_buff *skb, struct esp_ring_pkt *pkt)
+{
+	const struct esp_ring_sa_params *p = &sa->params;
+	int head = sizeof(struct ip_esp_hdr) + p->iv_len;
+	int clen = (int)skb->len - head - p->icv_len;
+
+	/* At least pad length and next header, and whole blocks of the cipher. */
+	if (clen < 2 || clen % p->block_len) {
+		esp_ring_count_drop(sa, NULL, ESP_RING_DROP_LENGTH);
+		return -EINVAL;
+	}
+	if (make_private(sa, skb, 0)) {
+		esp_ring_count_drop(sa, NULL, ESP_RING_DROP_NOMEM);
+		return -ENOMEM;
+	}
+
+	/* What the hardware summed was ciphertext. */
+	skb->ip_summed = CHECKSUM_NONE;
+
+	pkt->esp = skb->data;
+	pkt->len = skb->len;
+	pkt->seq_hi = p->esn ? XFRM_SKB_CB(skb)->seq.input.hi : 0;
+	return 0;
+}
+
+/* ESP in UDP over IPv6 needs a checksum, over the ciphertext. */
+static void output_udp6_csum(struct sk_buff *skb)
+{
+	struct ipv6hdr *ip6h = ipv6_hdr(skb);
+	struct udphdr *uh = udp_hdr(skb);
+	int offset = skb_transport_offset(skb);
+	int len = ntohs(uh->len);
+
+	uh->check = 0;
+	uh->check = csum_ipv6_magic(&ip6h->saddr, &ip6h->daddr, len, IPPROTO_UDP,
+				    skb_checksum(skb, offset, skb->len - offset,
+						 0));
+	if (!uh->check)
+		uh->check = CSUM_MANGLED_0;
+}
+
+static void finish_output(struct esp_ring_sa *sa, struct sk_buff *skb, int err)
+{
+	if (!err && sa->params.encap && sa->params.family == AF_INET6)
+		output_udp6_csum(skb);
+
+	xfrm_output_resume(skb_to_full_sk(skb), skb, err);
+}
+
+static void finish_input(struct esp_ring_sa *sa, struct sk_buff *skb, int err)
+{
+	int nexthdr;
+
+	BUILD_BUG_ON(sizeof(struct esp_ring_skb_cb) > sizeof(skb->cb));
+	((struct esp_ring_skb_cb *)skb->cb)->tmp = NULL;
+
+#if IS_ENABLED(CONFIG_INET6_ESP)
+	if (sa->params.family == AF_INET6)
+		nexthdr = esp6_input_done2(skb, err);
+	else
+#endif
+		nexthdr = esp_input_done2(skb, err);
+
+	if (!err && nexthdr < 0)
+		esp_ring_count_drop(sa, NULL, ESP_RING_DROP_TRAILER);
+	xfrm_input_resume(skb, nexthdr);
+}
+
+/**
+ * esp_ring_esp_finish - give a packet back to the stack
+ * @sa: the SA
+ * @skb: the packet; consumed
+ * @err: 0, -EBADMSG, or another error: the stack drops and counts it
+ *
+ * BH off; no lock held: the packet may come back into the layer by another SA.
+ */
+void esp_ring_esp_finish(struct esp_ring_sa *sa, struct sk_buff *skb, int err)
+{
+	rcu_read_lock();
+	if (sa->params.dir == ESP_RING_ENCRYPT)
+		finish_output(sa, skb, err);
+	else
+		finish_input(sa, skb, err);
+	rcu_read_unlock();
+}

@@ -1,0 +1,417 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Queues: one direction of one engine. Packets wait here, in order, and go to
+ * the engine as far as the dynamic limit lets them. complete.c takes them out.
+ */
+#include <linux/bitfield.h>
+#include <linux/module.h>
+#include <linux/slab.h>
+
+#include "compat.h"
+#include "internal.h"
+#include "trace.h"
+
+#define ESP_RING_SLOTS_DEFAULT	1024
+#define ESP_RING_SLOTS_MAX	(ESP_RING_COOKIE_SLOT + 1)
+
+/*
+ * A TCP or UDP sender hands over 64 KiB at a time and several of them do so at
+ * once; what is below this is a burst, not a standing queue.
+ */
+static unsigned int burst_bytes = 512 * 1024;
+module_param(burst_bytes, uint, 0644);
+MODULE_PARM_DESC(burst_bytes,
+		 "bytes that may always wait in front of an engine, for each queue and priority (default 524288)");
+
+/* The limit follows what the engine needs to stay busy, with the burst on top. */
+static u32 backlog_limit(const struct esp_ring_queue *q)
+{
+	return READ_ONCE(burst_bytes) + 2 * q->dql.limit;
+}
+
+/* Called with q->lock held. */
+static struct esp_ring_slot *next_waiting(struct esp_ring_queue *q)
+{
+	struct list_head *high = &q->backlog[ESP_RING_PRIO_HIGH];
+	struct list_head *low = &q->backlog[ESP_RING_PRIO_LOW];
+	struct list_head *from;
+
+	if (list_empty(low)) {
+		from = high;
+	} else if (list_empty(high) || q->high_run >= ESP_RING_HIGH_BURST) {
+		from = low;
+		q->high_run = 0;
+	} else {
+		from = high;
+		q->high_run++;
+	}
+
+	return list_first_entry_or_null(from, struct esp_ring_slot, list);
+}
+
+static void ring_doorbell(struct esp_ring_queue *q)
+{
+	q->engine->ops->doorbell(q);
+	q->unrung = 0;
+	q->stats.doorbells++;
+}
+
+/**
+ * esp_ring_feed - give the engine what waits, as far as the limit allows
+ * @q: the queue; its lock is held, BH off
+ * @ring: ring the doorbell for an incomplete batch too. Without it a busy
+ *	engine is not disturbed: its next completion pass rings.
+ */
+void esp_ring_feed(struct esp_ring_queue *q, bool ring)
+{
+	const struct esp_ring_engine *engine = q->engine;
+	bool failed = false;
+
+	while (q->state == ESP_RING_Q_RUNNING && dql_avail(&q->dql) >= 0) {
+		struct esp_ring_slot *slot = next_waiting(q);
+		u32 len;
+		int err;
+
+		if (!slot)
+			break;
+
+		len = slot->pkt.len;
+		slot->pkt.sa_priv = slot->sa->engine_priv;
+		slot->submitted = jiffies;
+		atomic_set(&slot->token, slot->pkt.cookie | ESP_RING_TOKEN_HELD);
+		err = engine->ops->submit(q, &slot->pkt);
+		if (err == -EBUSY) {
+			/* Back to waiting; the engine asks for it again. */
+			atomic_set(&slot->token, slot->pkt.cookie);
+			q->stats.busy++;
+			break;
+		}
+
+		list_move_tail(&slot->list, &q->inflight);
+		q->backlog_bytes[slot->sa->prio] -= len;
+		q->backlog_len[slot->sa->prio]--;
+		q->inflight_len++;
+		dql_queued(&q->dql, len);
+		if (err) {
+			/* Through the list all the same: order is kept. */
+			esp_ring_slot_answer(slot, slot->pkt.cookie, err);
+			failed = true;
+			continue;
+		}
+		q->stats.submitted++;
+		q->unrung++;
+		trace_esp_ring_submit(q, slot);
+	}
+
+	if (q->unrung &&
+	    (ring || q->unrung >= engine->batch ||
+	     q->inflight_len - q->unrung < 2 * engine->batch))
+		ring_doorbell(q);
+	if (q->inflight_len)
+		esp_ring_watchdog_arm(q);
+	if (failed)
+		esp_ring_schedule(q);
+}
+
+/**
+ * esp_ring_slot_take - put a packet at the end of its list
+ * @q: the queue; its lock is held, BH off
+ * @sa: the packet's SA; the slot gets a reference of its own
+ * @skb: the packet; on success the queue's
+ * @pkt: what esp.c found
+ * @queued: when the packet came to the layer
+ *
+ * Return: false if the queue is full.
+ */
+bool esp_ring_slot_take(struct esp_ring_queue *q, struct esp_ring_sa *sa,
+			struct sk_buff *skb, const struct esp_ring_pkt *pkt,
+			ktime_t queued)
+{
+	struct esp_ring_slot *slot;
+	u32 used;
+
+	slot = list_first_entry_or_null(&q->free, struct esp_ring_slot, list);
+	if (!slot || q->backlog_bytes[sa->prio] + pkt->len > backlog_limit(q))
+		return false;
+
+	refcount_inc(&sa->ref);
+	slot->sa = sa;
+	slot->skb = skb;
+	slot->queued = queued;
+	slot->pkt.esp = pkt->esp;
+	slot->pkt.len = pkt->len;
+	slot->pkt.seq_hi = pkt->seq_hi;
+	slot->pkt.cookie = (slot->pkt.cookie & ESP_RING_COOKIE_SLOT) |
+			   ((slot->pkt.cookie + BIT(16)) & ESP_RING_COOKIE_GEN);
+	atomic_set(&slot->token, slot->pkt.cookie);
+	list_move_tail(&slot->list, &q->backlog[sa->prio]);
+	q->backlog_bytes[sa->prio] += pkt->len;
+	q->backlog_len[sa->prio]++;
+
+	used = q->backlog_len[ESP_RING_PRIO_HIGH] +
+	       q->backlog_len[ESP_RING_PRIO_LOW] + q->inflight_len;
+	if (used > q->stats.high_water)
+		q->stats.high_water = used;
+	return true;
+}
+
+/**
+ * esp_ring_slot_release - make a slot free
+ * @q: the queue; its lock is held, BH off
+ * @slot: without packet, SA reference taken over by the caller
+ */
+void esp_ring_slot_release(struct esp_ring_queue *q, struct esp_ring_slot *slot)
+{
+	slot->skb = NULL;
+	slot->sa = NULL;
+	/* The last used is the first to be used again: it is in the cache. */
+	list_move(&slot->list, &q->free);
+}
+
+/**
+ * esp_ring_enqueue - hand a packet to the queue of its SA
+ * @sa: the SA
+ * @skb: the packet, the queue's on success
+ * @pkt: what esp.c found
+ *
+ * Any context but hard interrupts, under rcu_read_lock.
+ *
+ * Return: 0; -ENOBUFS: the queue is full; -EMSGSIZE: more than the engine takes;
+ * both counted, the packet is to be dropped; -ENODEV: the SA has no engine.
+ */
+int esp_ring_enqueue(struct esp_ring_sa *sa, struct sk_buff *skb,
+		     const struct esp_ring_pkt *pkt)
+{
+	ktime_t now = ktime_get();
+	struct esp_ring_queue *q;
+	u32 max_len;
+	bool taken;
+
+	for (;;) {
+		q = rcu_dereference(sa->queue);
+		if (!q)
+			return -ENODEV;
+		spin_lock_bh(&q->lock);
+		if (likely(rcu_access_pointer(sa->queue) == q))
+			break;
+		/* It moved to another queue while we waited for the lock. */
+		spin_unlock_bh(&q->lock);
+	}
+
+	max_len = q->engine->caps.max_len;
+	if (unlikely(max_len && pkt->len > max_len)) {
+		spin_unlock_bh(&q->lock);
+		esp_ring_count_drop(sa, q, ESP_RING_DROP_LENGTH);
+		return -EMSGSIZE;
+	}
+
+	taken = esp_ring_slot_take(q, sa, skb, pkt, now);
+	if (taken)
+		esp_ring_feed(q, false);
+	else
+		esp_ring_count_drop(sa, q, ESP_RING_DROP_FULL);
+	spin_unlock_bh(&q->lock);
+
+	return taken ? 0 : -ENOBUFS;
+}
+
+/**
+ * esp_ring_queue_hold - stop feeding the engine
+ * @q: the queue; packets still come in and wait
+ *
+ * Process context.
+ */
+void esp_ring_queue_hold(struct esp_ring_queue *q)
+{
+	spin_lock_bh(&q->lock);
+	q->state = ESP_RING_Q_HOLDING;
+	if (q->unrung)
+		ring_doorbell(q);
+	spin_unlock_bh(&q->lock);
+}
+
+/**
+ * esp_ring_queue_run - feed the engine again
+ * @q: the queue
+ *
+ * Process context.
+ */
+void esp_ring_queue_run(struct esp_ring_queue *q)
+{
+	spin_lock_bh(&q->lock);
+	q->state = ESP_RING_Q_RUNNING;
+	esp_ring_feed(q, true);
+	spin_unlock_bh(&q->lock);
+}
+
+/**
+ * esp_ring_queue_abort - answer for an engine that has stopped
+ * @q: the queue; held, and the engine touches none of its packets
+ *
+ * Every packet in the engine gets -EIO and is finished by NAPI. Process context.
+ */
+void esp_ring_queue_abort(struct esp_ring_queue *q)
+{
+	struct esp_ring_slot *slot;
+
+	spin_lock_bh(&q->lock);
+	list_for_each_entry(slot, &q->inflight, list)
+		esp_ring_slot_answer(slot, slot->pkt.cookie, -EIO);
+	q->unrung = 0;
+	spin_unlock_bh(&q->lock);
+	esp_ring_schedule(q);
+}
+
+/**
+ * esp_ring_queue_wait_idle - wait until the engine holds nothing
+ * @q: the queue
+ * @timeout: jiffies
+ *
+ * Process context, may sleep.
+ *
+ * Return: whether it became so in time.
+ */
+bool esp_ring_queue_wait_idle(struct esp_ring_queue *q, unsigned long timeout)
+{
+	if (!wait_event_timeout(q->idle, !READ_ONCE(q->inflight_len), timeout))
+		return false;
+
+	/* Taken is not finished: what overtakes now would be reordered. */
+	napi_synchronize(&q->napi);
+	return true;
+}
+
+/**
+ * esp_ring_queue_purge - drop all packets that still wait
+ * @q: the queue, of an engine that no SA is bound to
+ *
+ * What can be left here belongs to SAs that have been deleted. Process context.
+ */
+void esp_ring_queue_purge(struct esp_ring_queue *q)
+{
+	struct esp_ring_slot *slot;
+	int prio;
+
+	local_bh_disable();
+	for (prio = 0; prio < ESP_RING_NR_PRIOS; prio++) {
+		for (;;) {
+			struct esp_ring_sa *sa;
+			struct sk_buff *skb;
+
+			spin_lock(&q->lock);
+			slot = list_first_entry_or_null(&q->backlog[prio],
+							struct esp_ring_slot,
+							list);
+			if (!slot) {
+				spin_unlock(&q->lock);
+				break;
+			}
+			sa = slot->sa;
+			skb = slot->skb;
+			q->backlog_bytes[prio] -= slot->pkt.len;
+			q->backlog_len[prio]--;
+			esp_ring_slot_release(q, slot);
+			spin_unlock(&q->lock);
+
+			esp_ring_count_drop(sa, q, ESP_RING_DROP_REBIND);
+			esp_ring_esp_finish(sa, skb, -EIO);
+			esp_ring_sa_put(sa);
+		}
+	}
+	local_bh_enable();
+}
+
+static int alloc_slots(struct esp_ring_queue *q, unsigned int nr, size_t priv)
+{
+	unsigned int i;
+
+	q->slots = kvcalloc(nr, sizeof(*q->slots), GFP_KERNEL);
+	if (!q->slots)
+		return -ENOMEM;
+	if (priv) {
+		q->pkt_priv = kvcalloc(nr, priv, GFP_KERNEL);
+		if (!q->pkt_priv)
+			return -ENOMEM;
+	}
+
+	for (i = 0; i < nr; i++) {
+		struct esp_ring_slot *slot = &q->slots[i];
+
+		slot->pkt.cookie = i;
+		if (priv)
+			slot->pkt.priv = q->pkt_priv + i * priv;
+		list_add_tail(&slot->list, &q->free);
+	}
+	q->nr_slots = nr;
+	return 0;
+}
+
+/**
+ * esp_ring_queue_init - make a queue ready
+ * @q: zeroed memory, part of @engine
+ * @engine: its owner, with its NAPI device
+ * @dir: its direction
+ * @desc: the engine's registration
+ *
+ * Process context. After an error esp_ring_queue_destroy() cleans up.
+ *
+ * Return: 0 or -ENOMEM.
+ */
+int esp_ring_queue_init(struct esp_ring_queue *q, struct esp_ring_engine *engine,
+			enum esp_ring_dir dir,
+			const struct esp_ring_engine_desc *desc)
+{
+	unsigned int nr = desc->slots ?: ESP_RING_SLOTS_DEFAULT;
+	int prio, cpu;
+
+	q->engine = engine;
+	q->dir = dir;
+	spin_lock_init(&q->lock);
+	INIT_LIST_HEAD(&q->free);
+	for (prio = 0; prio < ESP_RING_NR_PRIOS; prio++)
+		INIT_LIST_HEAD(&q->backlog[prio]);
+	INIT_LIST_HEAD(&q->inflight);
+	INIT_DELAYED_WORK(&q->watchdog, esp_ring_watchdog);
+	init_waitqueue_head(&q->idle);
+	INIT_CSD(&q->csd, esp_ring_csd, q);
+	q->cpu = -1;
+	dql_init(&q->dql, HZ);
+	q->dql.min_limit = desc->min_inflight;
+	q->dql.limit = desc->min_inflight;
+	dql_reset(&q->dql);
+
+	q->counts = alloc_percpu(struct esp_ring_counts);
+	q->interrupts = alloc_percpu(u64);
+	if (!q->counts || !q->interrupts)
+		return -ENOMEM;
+	for_each_possible_cpu(cpu)
+		u64_stats_init(&per_cpu_ptr(q->counts, cpu)->syncp);
+
+	if (alloc_slots(q, min_t(unsigned int, nr, ESP_RING_SLOTS_MAX),
+			desc->pkt_priv))
+		return -ENOMEM;
+
+	netif_napi_add(engine->napi_dev, &q->napi, esp_ring_napi_poll);
+	napi_enable(&q->napi);
+	return 0;
+}
+
+/**
+ * esp_ring_queue_destroy - free what esp_ring_queue_init() made
+ * @q: a queue without packets, also one that failed to initialise
+ */
+void esp_ring_queue_destroy(struct esp_ring_queue *q)
+{
+	if (!q->engine)
+		return;
+
+	if (q->napi.dev) {
+		cancel_delayed_work_sync(&q->watchdog);
+		napi_disable(&q->napi);
+		netif_napi_del(&q->napi);
+	}
+	kvfree(q->pkt_priv);
+	kvfree(q->slots);
+	free_percpu(q->interrupts);
+	free_percpu(q->counts);
+}

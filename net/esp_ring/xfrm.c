@@ -1,0 +1,260 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Between xfrm and the layer: states are added and freed, and their type's
+ * input and output are ours.
+ *
+ * Why x->type and not type_offload->xmit: .output may answer -EINPROGRESS on
+ * every route, whatever device is below. type_offload->xmit cannot: on devices
+ * without a queue it loses packets or lets plaintext through.
+ */
+#include <linux/module.h>
+#include <net/esp.h>
+
+#include "compat.h"
+#include "internal.h"
+
+enum { V4, V6, NR_FAMILIES };
+
+/* The stack's own types: one for each family, registered by esp4 and esp6. */
+static const struct xfrm_type *stack_types[NR_FAMILIES];
+
+static const struct xfrm_type *stack_type(const struct xfrm_state *x)
+{
+	return READ_ONCE(stack_types[x->props.family == AF_INET6 ? V6 : V4]);
+}
+
+static struct esp_ring_sa *state_sa(const struct xfrm_state *x)
+{
+	return (struct esp_ring_sa *)READ_ONCE(x->xso.offload_handle);
+}
+
+static bool has_engine(const struct esp_ring_sa *sa)
+{
+	return sa && rcu_access_pointer(sa->queue);
+}
+
+/*
+ * .output: process context or softirq. Ours from -EINPROGRESS on; xfrm frees the
+ * packet on any other error. NET_XMIT_DROP is what esp4 itself returns when an
+ * asynchronous engine has no room: local senders slow down.
+ */
+static int esp_ring_output(struct xfrm_state *x, struct sk_buff *skb)
+{
+	struct esp_ring_pkt pkt;
+	struct esp_ring_sa *sa;
+	int err;
+
+	rcu_read_lock();
+	sa = state_sa(x);
+	if (unlikely(!has_engine(sa))) {
+		if (sa)
+			esp_ring_count(sa, software);
+		rcu_read_unlock();
+		return stack_type(x)->output(x, skb);
+	}
+
+	err = esp_ring_esp_output(sa, x, skb, &pkt);
+	if (!err) {
+		err = esp_ring_enqueue(sa, skb, &pkt);
+		if (unlikely(err == -ENODEV))
+			esp_ring_count_drop(sa, NULL, ESP_RING_DROP_REBIND);
+	}
+	rcu_read_unlock();
+
+	if (likely(!err))
+		return -EINPROGRESS;
+	return err == -ENOBUFS ? NET_XMIT_DROP : err;
+}
+
+/* .input: softirq. The result is the next header, or an error as above. */
+static int esp_ring_input(struct xfrm_state *x, struct sk_buff *skb)
+{
+	struct esp_ring_pkt pkt;
+	struct esp_ring_sa *sa;
+	int err;
+
+	rcu_read_lock();
+	sa = state_sa(x);
+	if (unlikely(!has_engine(sa))) {
+		if (sa)
+			esp_ring_count(sa, software);
+		rcu_read_unlock();
+		return stack_type(x)->input(x, skb);
+	}
+
+	err = esp_ring_esp_input(sa, x, skb, &pkt);
+	if (!err) {
+		err = esp_ring_enqueue(sa, skb, &pkt);
+		if (unlikely(err == -ENODEV))
+			esp_ring_count_drop(sa, NULL, ESP_RING_DROP_REBIND);
+	}
+	rcu_read_unlock();
+
+	return err ?: -EINPROGRESS;
+}
+
+/*
+ * The core puts the owner of x->type, which is us, after this. What it got from
+ * the stack's type when the state was made is put here.
+ */
+static void esp_ring_destroy(struct xfrm_state *x)
+{
+	const struct xfrm_type *type = stack_type(x);
+
+	type->destructor(x);
+	module_put(type->owner);
+}
+
+static const struct xfrm_type esp_ring_types[NR_FAMILIES] = {
+	[V4] = {
+		.owner		= THIS_MODULE,
+		.proto		= IPPROTO_ESP,
+		.flags		= XFRM_TYPE_REPLAY_PROT,
+		.destructor	= esp_ring_destroy,
+		.input		= esp_ring_input,
+		.output		= esp_ring_output,
+	},
+	[V6] = {
+		.owner		= THIS_MODULE,
+		.proto		= IPPROTO_ESP,
+		.flags		= XFRM_TYPE_REPLAY_PROT,
+		.destructor	= esp_ring_destroy,
+		.input		= esp_ring_input,
+		.output		= esp_ring_output,
+	},
+};
+
+/*
+ * Never undone on a live state: readers take no lock. A state that bonding moves
+ * from one of our ports to another has our type already.
+ */
+static int take_type(struct xfrm_state *x, struct netlink_ext_ack *extack)
+{
+	int i = x->props.family == AF_INET6 ? V6 : V4;
+	const struct xfrm_type *old;
+
+	if (x->type == &esp_ring_types[i])
+		return 0;
+
+	old = cmpxchg(&stack_types[i], NULL, x->type);
+	if (old && old != x->type) {
+		NL_SET_ERR_MSG_MOD(extack, "another module has replaced the ESP type");
+		return -EOPNOTSUPP;
+	}
+
+	__module_get(THIS_MODULE);
+	WRITE_ONCE(x->type, &esp_ring_types[i]);
+	return 0;
+}
+
+static int add_sa(struct net_device *dev, struct xfrm_state *x,
+		  struct netlink_ext_ack *extack)
+{
+	struct esp_ring_port *port;
+	struct esp_ring_sa *sa;
+	int err;
+
+	if (!(dev->features & NETIF_F_HW_ESP)) {
+		NL_SET_ERR_MSG_MOD(extack, "esp-hw-offload is off on this device");
+		return -EOPNOTSUPP;
+	}
+
+	port = esp_ring_port_get(dev);
+	if (!port) {
+		NL_SET_ERR_MSG_MOD(extack, "the device is not a port");
+		return -EOPNOTSUPP;
+	}
+
+	sa = esp_ring_sa_create(x, port, extack);
+	if (IS_ERR(sa)) {
+		esp_ring_port_put(port);
+		return PTR_ERR(sa);
+	}
+
+	err = esp_ring_bind(sa, extack);
+	if (!err) {
+		err = take_type(x, extack);
+		if (!err) {
+			WRITE_ONCE(x->xso.offload_handle, (unsigned long)sa);
+			return 0;
+		}
+		esp_ring_unbind(sa);
+	}
+	esp_ring_sa_put(sa);
+	return err;
+}
+
+/* xfrm_cfg_mutex is held, or RTNL by bonding; may sleep. */
+static int esp_ring_xdo_state_add(struct net_device *dev, struct xfrm_state *x,
+				  struct netlink_ext_ack *extack)
+{
+	struct netlink_ext_ack ours = { };
+	int err;
+
+	/* A larval packet-mode state comes in softirq: refuse it first. */
+	if (x->xso.type != XFRM_DEV_OFFLOAD_CRYPTO) {
+		NL_SET_ERR_MSG_MOD(extack, "packet offload is not supported, crypto offload is");
+		return -EOPNOTSUPP;
+	}
+	if (!try_module_get(THIS_MODULE))
+		return -EOPNOTSUPP;
+
+	err = add_sa(dev, x, extack ?: &ours);
+	if (!err)
+		return 0;
+
+	if (ESP_RING_EXTACK_IN_LOG && ours._msg)
+		net_info_ratelimited("%s: SA 0x%08x runs in software: %s\n",
+				     dev->name, be32_to_cpu(x->id.spi),
+				     ours._msg);
+	module_put(THIS_MODULE);
+	return err;
+}
+
+/*
+ * x->lock is held, BH off. xfrm hands us no packet of a deleted state, and those
+ * on their way are dropped by it when they come back: nothing to do.
+ */
+static void esp_ring_xdo_state_delete(struct net_device *dev,
+				      struct xfrm_state *x)
+{
+}
+
+/*
+ * Process context. Packets may still be on their way when the device goes
+ * before the state does; they keep the SA.
+ */
+static void esp_ring_xdo_state_free(struct net_device *dev, struct xfrm_state *x)
+{
+	struct esp_ring_sa *sa = state_sa(x);
+
+	if (!sa)
+		return;
+
+	WRITE_ONCE(x->xso.offload_handle, 0);
+	esp_ring_unbind(sa);
+	esp_ring_sa_put(sa);
+	module_put(THIS_MODULE);
+}
+
+/*
+ * False for every packet: the stack must call .output, on every route, and never
+ * leave plaintext to a device that is believed to encrypt it.
+ */
+static bool esp_ring_xdo_offload_ok(struct sk_buff *skb, struct xfrm_state *x)
+{
+	return false;
+}
+
+/* Engines keep no window: each packet brings its high half along. */
+static void esp_ring_xdo_advance_esn(struct xfrm_state *x)
+{
+}
+
+const struct xfrmdev_ops esp_ring_xfrmdev_ops = {
+	.xdo_dev_state_add		= esp_ring_xdo_state_add,
+	.xdo_dev_state_delete		= esp_ring_xdo_state_delete,
+	.xdo_dev_state_free		= esp_ring_xdo_state_free,
+	.xdo_dev_offload_ok		= esp_ring_xdo_offload_ok,
+	.xdo_dev_state_advance_esn	= esp_ring_xdo_advance_esn,
+};
