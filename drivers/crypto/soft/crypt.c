@@ -234,18 +234,22 @@ out:
 /* pcrypt(X) and cryptd(X) hide X, which is what we want: find X by its name. */
 static struct crypto_aead *soft_tfm_unwrap(struct crypto_aead *tfm)
 {
-	const char *name = crypto_tfm_alg_driver_name(crypto_aead_tfm(tfm));
-	char inner[CRYPTO_MAX_ALG_NAME];
+	char name[CRYPTO_MAX_ALG_NAME];
 	struct crypto_aead *better;
+	char *inner = name;
 	size_t len;
 
-	if (!strstarts(name, "pcrypt(") && !strstarts(name, "cryptd("))
+	strscpy(name, crypto_tfm_alg_driver_name(crypto_aead_tfm(tfm)),
+		sizeof(name));
+	while (strstarts(inner, "pcrypt(") || strstarts(inner, "cryptd(")) {
+		inner = strchr(inner, '(') + 1;
+		len = strlen(inner);
+		if (!len || inner[len - 1] != ')')
+			return tfm;
+		inner[len - 1] = '\0';
+	}
+	if (inner == name)
 		return tfm;
-	strscpy(inner, name + strlen("pcrypt("), sizeof(inner));
-	len = strlen(inner);
-	if (!len || inner[len - 1] != ')')
-		return tfm;
-	inner[len - 1] = '\0';
 
 	better = crypto_alloc_aead(inner, 0, CRYPTO_ALG_KERN_DRIVER_ONLY);
 	if (IS_ERR(better))
