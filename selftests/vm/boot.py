@@ -1,0 +1,239 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Boot one test machine under QEMU, run one command in it, power it off.
+
+The machine has two hosts in it: A in the initial name space, B in the name
+space "peer".  Each has a virtio-net NIC on hub 0 (va, vb) and an e1000e NIC on
+hub 1 (ea, eb).  QEMU writes what A's NICs send and receive to wire-v.pcap and
+wire-e.pcap, outside what the guest can reach.
+"""
+import argparse
+import dataclasses
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CACHE = os.environ.get("ESP_RING_CACHE") or os.path.join(
+    os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "esp-ring")
+QEMU = "qemu-system-x86_64"
+NICS = (("va", "virtio-net-pci", 0, 0x0a), ("vb", "virtio-net-pci", 0, 0x0b),
+        ("ea", "e1000e", 1, 0x1a), ("eb", "e1000e", 1, 0x1b))
+# a debug kernel stops at the first splat: what follows would be noise
+APPEND = {"debug": "panic_on_warn=1 oops=panic kasan.fault=report "
+                   "dma_debug_entries=65536"}
+
+
+@dataclasses.dataclass
+class Machine:
+    """What to boot.  share is seen by the guest as /share, out as /out."""
+    system: str
+    share: str
+    out: str
+    cpus: int = 2
+    mem: int = 1024
+    timeout: int = 600
+    append: str = ""
+    interactive: bool = False
+
+
+def image(system):
+    """The directory of a system's image, made if it is not there."""
+    r = subprocess.run([os.path.join(HERE, "image"), system], stdout=subprocess.PIPE,
+                       text=True, check=False)
+    if r.returncode:
+        sys.exit(f"error: no image of {system}")
+    return r.stdout.strip()
+
+
+def command_line(m, img, accel):
+    """QEMU's arguments.  Nothing is saved: the disk is read-only."""
+    cpu = "host" if accel == "kvm" else "max,la57=off"
+    a = [QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
+         "-machine", "q35,vmport=off", "-cpu", cpu,
+         "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi,tb-size=512",
+         "-smp", str(m.cpus), "-m", str(m.mem),
+         "-kernel", f"{img}/vmlinux", "-initrd", f"{img}/initramfs",
+         "-append", " ".join((
+             "console=ttyS0 loglevel=5 panic=-1 nokaslr mitigations=off "
+             "tsc=reliable no_timer_check random.trust_cpu=on net.ifnames=0 "
+             "oops=panic softlockup_panic=0 8250.nr_uarts=1",
+             APPEND.get(m.system, ""), m.append)),
+         "-drive", f"if=none,id=root,file={img}/root.ext4,format=raw,readonly=on,"
+                   "cache=unsafe,aio=threads",
+         "-device", "virtio-blk-pci,drive=root",
+         "-device", "virtio-rng-pci"]
+    for tag, path, ro in (("share", m.share, ",readonly=on"), ("out", m.out, "")):
+        a += ["-fsdev", f"local,id={tag},path={path},security_model=none,"
+                        f"multidevs=remap{ro}",
+              "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
+    for name, model, hub, mac in NICS:
+        a += ["-netdev", f"hubport,id={name},hubid={hub}",
+              "-device", f"{model},netdev={name},mac=52:54:00:e5:70:{mac:02x}"]
+        if name.endswith("a"):
+            a += ["-object", f"filter-dump,id=dump-{name},netdev={name},maxlen=262144,"
+                             f"file={pcap(m, name)}"]
+    a += ["-serial", "mon:stdio" if m.interactive else f"file:{console(m)}"]
+    return a
+
+
+def host_file(m, name):
+    """Beside the guest's output directory, where the guest cannot write."""
+    return os.path.join(os.path.dirname(os.path.abspath(m.out)), name)
+
+
+def console(m):
+    return host_file(m, "console.log")
+
+
+def pcap(m, nic):
+    return host_file(m, f"wire-{nic[0]}.pcap")
+
+
+def read(path, default=""):
+    try:
+        with open(path, encoding="utf-8", errors="replace") as f:
+            return f.read()
+    except OSError:
+        return default
+
+
+class Running:
+    """A machine that was started.  Always used with `with`."""
+
+    def __init__(self, m, accel=None):
+        self.m, self.start, self.timed_out = m, time.monotonic(), False
+        accel = accel or accelerator(m.system)
+        img = image(m.system)
+        for name in ("status", "log", "dmesg", "kmemleak"):
+            if os.path.exists(os.path.join(m.out, name)):
+                os.unlink(os.path.join(m.out, name))
+        self.args = command_line(m, img, accel)
+        self.err = open(host_file(m, "qemu.log"), "wb")
+        self.proc = subprocess.Popen(
+            self.args, stderr=self.err,
+            stdin=None if m.interactive else subprocess.DEVNULL,
+            stdout=None if m.interactive else self.err,
+            preexec_fn=die_with_parent)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        if self.proc.poll() is None:
+            self.proc.kill()
+        self.proc.wait()
+        self.err.close()
+
+    def poll(self):
+        """True while it runs; ends it when its time is over."""
+        if self.proc.poll() is not None:
+            return False
+        if time.monotonic() - self.start > self.m.timeout:
+            self.timed_out = True
+            self.proc.kill()
+            self.proc.wait()
+            return False
+        return True
+
+    def status(self):
+        """The command's exit status, or None if it did not get that far."""
+        s = read(os.path.join(self.m.out, "status")).strip()
+        return int(s) if s.isdigit() else None
+
+
+def die_with_parent():
+    """QEMU ends with the runner, also where that is killed (PR_SET_PDEATHSIG)."""
+    import ctypes  # pylint: disable=import-outside-toplevel
+    ctypes.CDLL(None).prctl(1, signal.SIGKILL)
+
+
+def accelerator(system):
+    """kvm where a trial boot of a stock kernel works, else tcg; remembered."""
+    ver = subprocess.run([QEMU, "--version"], stdout=subprocess.PIPE, check=True).stdout
+    key = hashlib.sha256(ver + os.uname().release.encode() + b"%d" % os.getuid()
+                         ).hexdigest()[:12]
+    path = os.path.join(CACHE, f"accelerator-{key}")
+    known = read(path).strip()
+    if known:
+        return known
+    accel = "tcg"
+    if os.access("/dev/kvm", os.R_OK | os.W_OK):
+        print("# trying whether KVM boots a stock kernel", file=sys.stderr, flush=True)
+        if trial("trixie" if system == "debug" else system):
+            accel = "kvm"
+    print(f"# accelerator: {accel}", file=sys.stderr, flush=True)
+    os.makedirs(CACHE, exist_ok=True)
+    with open(path, "w", encoding="ascii") as f:
+        f.write(accel + "\n")
+    return accel
+
+
+def trial(system):
+    top = tempfile.mkdtemp(prefix="esp-ring-kvm.")
+    try:
+        out = os.path.join(top, "out")
+        os.mkdir(out)
+        with open(os.path.join(out, "cmd"), "w", encoding="ascii") as f:
+            f.write("true\n")
+        with Running(Machine(system, stage(top), out, timeout=30), "kvm") as r:
+            while r.poll():
+                time.sleep(0.1)
+            return r.status() == 0
+    finally:
+        shutil.rmtree(top)
+
+
+def stage(top):
+    """A share with the guest's init in it, and nothing else."""
+    share = os.path.join(top, "share")
+    os.makedirs(os.path.join(share, "selftests/vm"), exist_ok=True)
+    shutil.copy2(os.path.join(HERE, "guest-init"), os.path.join(share, "selftests/vm"))
+    return share
+
+
+def main():
+    p = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
+    p.add_argument("system")
+    p.add_argument("command", help="shell text to run in the guest")
+    p.add_argument("--share", help="directory seen as /share (default: guest-init alone)")
+    p.add_argument("--dir", help="where logs, captures and out/ go (default: temporary)")
+    p.add_argument("--cpus", type=int, default=2)
+    p.add_argument("--mem", type=int, default=1024)
+    p.add_argument("--timeout", type=int, default=600)
+    p.add_argument("--append", default="", help="more kernel arguments")
+    p.add_argument("--interactive", action="store_true", help="the console is this terminal")
+    p.add_argument("--accel", choices=("kvm", "tcg"))
+    o = p.parse_args()
+    top = o.dir or tempfile.mkdtemp(prefix="esp-ring-vm.")
+    out = os.path.join(top, "out")
+    os.makedirs(out, exist_ok=True)
+    with open(os.path.join(out, "cmd"), "w", encoding="utf-8") as f:
+        f.write(o.command + "\n")
+    m = Machine(o.system, o.share or stage(top), out, o.cpus, o.mem, o.timeout,
+                o.append, o.interactive)
+    try:
+        with Running(m, o.accel) as r:
+            while r.poll():
+                time.sleep(0.05)
+            status = r.status()
+            took = time.monotonic() - r.start
+            print(read(os.path.join(out, "log")), end="")
+            why = "timed out" if r.timed_out else f"status {status}"
+            print(f"# {o.system}: {why}, {took:.1f} s", file=sys.stderr)
+            if status is None and not o.interactive:
+                print(read(console(m))[-3000:] + read(host_file(m, "qemu.log")),
+                      file=sys.stderr)
+    finally:
+        if not o.dir:
+            shutil.rmtree(top)
+    return 1 if status is None else status
+
+
+if __name__ == "__main__":
+    sys.exit(main())

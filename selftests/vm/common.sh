@@ -1,0 +1,112 @@
+# shellcheck shell=sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Sourced by the host-side scripts: where things are cached, how a root
+# directory is entered, what each system is made of.  Debian or not, root or
+# not: the difference is here and nowhere else.
+
+VM_DIR=$(cd "$(dirname "$0")" && pwd)
+CACHE=${ESP_RING_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/esp-ring}
+# 'variable' for another mirror; apt verifies its signatures in any case
+MIRROR=${ESP_RING_MIRROR:-http://deb.debian.org}
+KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
+SYSTEMS="bookworm trixie bpo debug"
+export LC_ALL=C
+
+say() {
+	printf '# %s\n' "$*" >&2
+}
+
+die() {
+	printf 'error: %s\n' "$*" >&2
+	exit 1
+}
+
+# A hash of files and words: the name of what is made from them.
+key_of() {
+	for _k in "$@"; do
+		if [ -f "$_k" ]; then cat "$_k"; else printf '%s\n' "$_k"; fi
+	done | sha256sum | cut -c1-12
+}
+
+# Run a command as root of a user namespace, or as the root one is.
+as_root() {
+	if [ "$(id -u)" = 0 ]; then
+		"$@"
+	else
+		mmdebstrap --unshare-helper "$@"
+	fi
+}
+
+# in_root ROOT DIR COMMAND...: run in ROOT with /proc and /dev, DIR seen as
+# /work.  A mount namespace of its own, so nothing is left mounted after it.
+in_root() {
+	_r=$1 _d=$2
+	shift 2
+	# shellcheck disable=SC2016
+	as_root unshare --mount --pid --fork --kill-child sh -ec '
+		r=$1 d=$2; shift 2
+		mount --make-rprivate / 2>/dev/null || :
+		mkdir -p "$r/work"
+		mount --bind "$d" "$r/work"
+		mount -t proc proc "$r/proc"
+		mount -t tmpfs tmpfs "$r/dev"
+		for n in null zero random urandom full tty; do
+			: >"$r/dev/$n"
+			mount --bind "/dev/$n" "$r/dev/$n"
+		done
+		ln -s /proc/self/fd "$r/dev/fd"
+		mount -t tmpfs tmpfs "$r/tmp"
+		cat /etc/resolv.conf >"$r/etc/resolv.conf" 2>/dev/null || :
+		exec chroot "$r" env -i HOME=/root LC_ALL=C TERM=dumb \
+			PATH=/usr/sbin:/usr/bin:/sbin:/bin "$@"
+	' sh "$_r" "$_d" "$@"
+}
+
+# Where a fetch may fail for a moment, try a few times.
+retry() {
+	_n=1
+	until "$@"; do
+		[ $_n -lt 4 ] || return 1
+		say "try $_n failed: $1; again in $((_n * 10)) s"
+		sleep $((_n * 10))
+		_n=$((_n + 1))
+	done
+}
+
+# One builder for each artefact; the others wait for it.
+lock() {
+	mkdir -p "$CACHE/lock"
+	exec 9>"$CACHE/lock/$1"
+	flock -n 9 || {
+		say "waiting for another process that makes $1"
+		flock 9
+	}
+}
+
+# The user land a system runs on; debug is trixie with a kernel of its own.
+user_land() {
+	case $1 in
+	debug) echo trixie ;;
+	*) echo "$1" ;;
+	esac
+}
+
+root_key() {
+	key_of "$VM_DIR/packages" "$VM_DIR/root" "$MIRROR" "$(user_land "$1")"
+}
+
+# Not on the root's own key: one more tool in there is no reason to build the
+# kernel again.
+debug_kernel_key() {
+	key_of "$VM_DIR/kernel" "$VM_DIR/debug.config"
+}
+
+system_key() {
+	case $1 in
+	debug) _x=$(debug_kernel_key) ;;
+	*) _x= ;;
+	esac
+	key_of "$VM_DIR/image" "$VM_DIR/initramfs.py" "$VM_DIR/init" \
+		"$(root_key "$1")" "$_x" "$1"
+}
