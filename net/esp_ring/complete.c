@@ -72,13 +72,13 @@ EXPORT_SYMBOL_GPL(esp_ring_complete);
 
 /**
  * esp_ring_csd - run NAPI on the CPU that this runs on
- * @info: the queue
+ * @info: the queue, whose NAPI esp_ring_schedule() has claimed
  */
 void esp_ring_csd(void *info)
 {
 	struct esp_ring_queue *q = info;
 
-	napi_schedule(&q->napi);
+	__napi_schedule_irqoff(&q->napi);
 }
 
 /**
@@ -86,21 +86,31 @@ void esp_ring_csd(void *info)
  * @q: the queue: there are answers to collect or to take, or room in an engine
  *	that was busy
  *
- * Any context. NAPI runs on the CPU that the admin chose, or on this one.
+ * Any context. NAPI runs on the CPU that the admin chose, else on that where an
+ * engine's interrupts come, else, for an engine that answers from many CPUs, on
+ * the queue's home: behind us are queues for each CPU (of NICs, backlog,
+ * gro_cells), and packets that wander between them overtake each other.
  */
 void esp_ring_schedule(struct esp_ring_queue *q)
 {
 	int cpu = READ_ONCE(q->cpu);
 
-	if (cpu >= 0 && cpu != raw_smp_processor_id() && cpu_online(cpu)) {
-		/* Fails only while the last one is on its way: good enough. */
-		smp_call_function_single_async(cpu, &q->csd);
-	} else if (in_hardirq() || irqs_disabled()) {
-		napi_schedule(&q->napi);
+	/* If it runs or will, it looks once more: no need to go there. */
+	if (!napi_schedule_prep(&q->napi))
+		return;
+
+	if (cpu < 0)
+		cpu = READ_ONCE(q->home);
+	if (cpu >= 0 && cpu != raw_smp_processor_id() &&
+	    !smp_call_function_single_async(cpu, &q->csd))
+		return;
+
+	if (in_hardirq() || irqs_disabled()) {
+		__napi_schedule(&q->napi);
 	} else {
 		/* Process context has no softirq to return to: make one. */
 		local_bh_disable();
-		napi_schedule(&q->napi);
+		__napi_schedule(&q->napi);
 		local_bh_enable();
 	}
 }
@@ -143,6 +153,7 @@ static int reap(struct esp_ring_queue *q, int budget)
 	if (n) {
 		q->inflight_len -= n;
 		q->stats.completions += n;
+		q->active = jiffies;
 		dql_completed(&q->dql, bytes);
 	}
 	q->stats.passes++;

@@ -112,7 +112,7 @@ struct esp_ring_totals {
  *	is: ESP_RING_TOKEN_*. An answer that does not fit is late or a duplicate.
  * @err: the engine's answer, valid once @token says that the engine is done
  * @submitted: jiffies when the engine got it
- * @queued: ktime when the layer got it, for the latency in the trace
+ * @queued: when the layer got it, for the latency in the trace; 0 without
  */
 struct esp_ring_slot {
 	struct esp_ring_pkt pkt;
@@ -134,6 +134,13 @@ struct esp_ring_slot {
 #define ESP_RING_TOKEN_HELD	BIT(30)
 /* Somebody is writing the answer. */
 #define ESP_RING_TOKEN_CLAIMED	BIT(31)
+
+/* In ns; 0 for a packet from before the tracepoints were on. */
+static inline u64 esp_ring_slot_age(const struct esp_ring_slot *slot)
+{
+	return slot->queued ?
+		ktime_to_ns(ktime_sub(ktime_get(), slot->queued)) : 0;
+}
 
 /**
  * struct esp_ring_done - a packet between reaping and finishing
@@ -194,12 +201,15 @@ struct esp_ring_qstats {
  * @inflight: packets that the engine has, in order of submission
  * @inflight_len: packets on @inflight
  * @unrung: submitted since the last doorbell
+ * @active: jiffies when packets were last taken out
  * @dql: limit of the bytes in the engine
  * @stats: counters
  * @napi: finishes packets; on a device of the engine
  * @done: one pass of @napi, used by it alone
- * @csd: runs @napi on @cpu
+ * @csd: runs @napi on @cpu or @home
  * @cpu: CPU of completion, the admin's choice; -1 for the engine's own
+ * @home: CPU of completion otherwise, for an engine that does not poll; written
+ *	under @lock
  * @watchdog: looks at the oldest packet in the engine while there is any
  * @watchdog_on: @watchdog is queued; under @lock
  * @idle: woken when @inflight becomes empty
@@ -213,6 +223,7 @@ struct esp_ring_queue {
 	struct esp_ring_engine *engine;
 	enum esp_ring_dir dir;
 
+	/* Protects what follows, up to @napi. */
 	spinlock_t lock;
 	enum esp_ring_qstate state;
 	struct esp_ring_slot *slots;
@@ -226,6 +237,7 @@ struct esp_ring_queue {
 	struct list_head inflight;
 	u32 inflight_len;
 	u32 unrung;
+	unsigned long active;
 	struct dql dql;
 	struct esp_ring_qstats stats;
 	bool watchdog_on;
@@ -234,6 +246,7 @@ struct esp_ring_queue {
 	struct esp_ring_done done[NAPI_POLL_WEIGHT];
 	call_single_data_t csd;
 	int cpu;
+	int home;
 	struct delayed_work watchdog;
 	wait_queue_head_t idle;
 	unsigned int nr_sas;

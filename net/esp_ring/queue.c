@@ -14,6 +14,9 @@
 #define ESP_RING_SLOTS_DEFAULT	1024
 #define ESP_RING_SLOTS_MAX	(ESP_RING_COOKIE_SLOT + 1)
 
+/* After so many jiffies no packet of a queue is left behind it. */
+#define HOME_QUIET		(HZ / 20)
+
 /*
  * A TCP or UDP sender hands over 64 KiB at a time and several of them do so at
  * once; what is below this is a burst, not a standing queue.
@@ -168,6 +171,17 @@ void esp_ring_slot_release(struct esp_ring_queue *q, struct esp_ring_slot *slot)
 	list_move(&slot->list, &q->free);
 }
 
+/*
+ * The home of a queue that has been quiet is where its next packet comes from.
+ * While there is traffic it stays: see esp_ring_schedule(). Lock held.
+ */
+static void choose_home(struct esp_ring_queue *q)
+{
+	if (!q->engine->ops->poll &&
+	    (q->home < 0 || time_after(jiffies, q->active + HOME_QUIET)))
+		WRITE_ONCE(q->home, smp_processor_id());
+}
+
 /**
  * esp_ring_enqueue - hand a packet to the queue of its SA
  * @sa: the SA
@@ -182,10 +196,14 @@ void esp_ring_slot_release(struct esp_ring_queue *q, struct esp_ring_slot *slot)
 int esp_ring_enqueue(struct esp_ring_sa *sa, struct sk_buff *skb,
 		     const struct esp_ring_pkt *pkt)
 {
-	ktime_t now = ktime_get();
 	struct esp_ring_queue *q;
+	ktime_t now = 0;
 	u32 max_len;
 	bool taken;
+
+	/* Only the tracepoints want to know. */
+	if (trace_esp_ring_submit_enabled() || trace_esp_ring_complete_enabled())
+		now = ktime_get();
 
 	for (;;) {
 		q = rcu_dereference(sa->queue);
@@ -205,6 +223,8 @@ int esp_ring_enqueue(struct esp_ring_sa *sa, struct sk_buff *skb,
 		return -EMSGSIZE;
 	}
 
+	if (!q->inflight_len)
+		choose_home(q);
 	taken = esp_ring_slot_take(q, sa, skb, pkt, now);
 	if (taken)
 		esp_ring_feed(q, false);
@@ -375,6 +395,7 @@ int esp_ring_queue_init(struct esp_ring_queue *q, struct esp_ring_engine *engine
 	init_waitqueue_head(&q->idle);
 	INIT_CSD(&q->csd, esp_ring_csd, q);
 	q->cpu = -1;
+	q->home = -1;
 	dql_init(&q->dql, HZ);
 	q->dql.min_limit = desc->min_inflight;
 	q->dql.limit = desc->min_inflight;
