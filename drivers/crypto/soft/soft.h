@@ -15,9 +15,11 @@
 /**
  * struct soft_queue - packets of one direction, waiting for a thread
  * @head: packets ever submitted. Single producer: the layer's submit
+ * @work_in: the work that they are, see SOFT_OVERHEAD
  * @q: the layer's queue
  * @lock: consumers: the threads, and stop
  * @tail: packets ever taken, under @lock
+ * @work_out: the work that they are
  * @held: packets taken and not completed yet, under @lock
  * @stopped: packets are neither taken nor touched, under @lock
  * @idle: stop waits for @held to become 0
@@ -26,10 +28,12 @@
  */
 struct soft_queue {
 	unsigned int head;
+	unsigned int work_in;
 	struct esp_ring_queue *q;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
 	unsigned int tail;
+	unsigned int work_out;
 	unsigned int held;
 	bool stopped;
 	wait_queue_head_t idle;

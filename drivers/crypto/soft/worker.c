@@ -8,6 +8,7 @@
 #include <linux/moduleparam.h>
 #include <linux/percpu.h>
 #include <linux/sched.h>
+#include <linux/sched/stat.h>
 #include <linux/smp.h>
 #include <linux/smpboot.h>
 
@@ -16,16 +17,35 @@
 
 /* Packets that a thread takes at once: few, since the others wait for them. */
 #define SOFT_BATCH	8
-/* Packets waiting for each thread that is awake, before another one is woken. */
-#define SOFT_BACKLOG	4
+/*
+ * Work waiting for each thread that is awake, before another one is woken: a
+ * few large packets or many small ones, which are done before the other is up.
+ */
+#define SOFT_BACKLOG	8192
+/* Work that a thread does before it tells the layer of it, while more waits. */
+#define SOFT_RELEASE	24576
+/* What a packet costs beside its bytes, in bytes. */
+#define SOFT_OVERHEAD	256
+
+/**
+ * struct soft_held - what a thread has of a queue
+ * @packets: taken, and not released
+ * @work: of them
+ */
+struct soft_held {
+	unsigned int packets;
+	unsigned int work;
+};
 
 /**
  * struct soft_worker - a CPU's thread
  * @ctx: for its packets
+ * @held: of each queue
  * @awake: it is working, or has been woken and will look at the queues
  */
 struct soft_worker {
 	struct soft_ctx ctx;
+	struct soft_held held[ESP_RING_NR_DIRS];
 	int awake;
 };
 
@@ -33,6 +53,8 @@ static struct soft_queue soft_queues[ESP_RING_NR_DIRS];
 static DEFINE_PER_CPU(struct soft_worker, soft_workers);
 static DEFINE_PER_CPU(struct task_struct *, soft_threads);
 static atomic_t soft_nr_awake = ATOMIC_INIT(0);
+/* Those of them that have their CPU, as far as they can know. */
+static atomic_t soft_nr_running = ATOMIC_INIT(0);
 
 /* CPUs whose thread can run: online and not about to go. */
 static struct cpumask soft_ready;
@@ -43,9 +65,16 @@ static struct cpumask soft_ready;
  */
 static struct cpumask soft_allowed;
 
+/* Packets that wait. */
 static unsigned int soft_waiting(const struct soft_queue *sq)
 {
 	return READ_ONCE(sq->head) - READ_ONCE(sq->tail);
+}
+
+/* The work that they are. Racy: a snapshot is all that is needed. */
+static unsigned int soft_backlog(const struct soft_queue *sq)
+{
+	return READ_ONCE(sq->work_in) - READ_ONCE(sq->work_out);
 }
 
 static bool soft_any_waiting(void)
@@ -107,24 +136,24 @@ static void soft_wake_fallback(void)
 
 /**
  * soft_kick - let there be as many threads awake as the backlog is worth
- * @waiting: packets in a queue
+ * @sq: queue
  *
  * The own CPU's thread is first: waking it costs least, and it has the packet
  * in its cache. It must wait until the caller leaves the CPU, but then a lone
  * packet's caller does so soon, and a busy one makes a backlog.
  */
-static void soft_kick(unsigned int waiting)
+static void soft_kick(const struct soft_queue *sq)
 {
 	unsigned int cpu = raw_smp_processor_id();
-	unsigned int awake;
+	unsigned int awake = atomic_read(&soft_nr_awake);
+	bool enough = soft_backlog(sq) <= awake * SOFT_BACKLOG;
+	bool here = soft_may_use(cpu);
 
-	if (!waiting)
+	if (!soft_waiting(sq) || (enough && atomic_read(&soft_nr_running)))
 		return;
-	if (soft_may_use(cpu) && soft_wake(cpu))
+	if (here && (soft_wake(cpu) || enough))
 		return;
-	awake = atomic_read(&soft_nr_awake);
-	if (!awake || waiting > awake * SOFT_BACKLOG)
-		soft_wake_another(cpu);
+	soft_wake_another(cpu);
 	if (!awake)
 		soft_wake_fallback();
 }
@@ -145,6 +174,7 @@ int soft_submit(struct esp_ring_queue *q, struct esp_ring_pkt *pkt)
 		return -EBUSY;
 	sq->q = q;
 	sq->pkt[head % SOFT_SLOTS] = pkt;
+	WRITE_ONCE(sq->work_in, sq->work_in + pkt->len + SOFT_OVERHEAD);
 	/* the packet is there before soft_take() sees it counted */
 	smp_store_release(&sq->head, head + 1);
 	return 0;
@@ -158,22 +188,40 @@ void soft_doorbell(struct esp_ring_queue *q)
 {
 	/* head before awake, with the barrier in soft_sleep() */
 	smp_mb();
-	soft_kick(soft_waiting(&soft_queues[esp_ring_queue_dir(q)]));
+	soft_kick(&soft_queues[esp_ring_queue_dir(q)]);
+}
+
+/**
+ * soft_leave - whether to leave what waits to the other threads
+ * @sq: queue
+ *
+ * Where somebody else wants our CPU, perhaps the one who makes the packets, and
+ * the others have enough to do, but not too much, they can have it all. Without
+ * this they would run out of work while we keep the producer from its CPU.
+ */
+static bool soft_leave(const struct soft_queue *sq)
+{
+	unsigned int others = atomic_read(&soft_nr_awake) - 1;
+
+	return others && soft_backlog(sq) <= others * SOFT_BACKLOG &&
+	       !single_task_running();
 }
 
 /**
  * soft_take - take packets out of a queue
  * @sq: queue
  * @pkts: where to put them, at most %SOFT_BATCH
+ * @held: to be increased by them
  *
  * Takes less than its share of what waits, so that all threads come to the end
  * at the same time. Return: number of packets.
  */
-static unsigned int soft_take(struct soft_queue *sq, struct esp_ring_pkt **pkts)
+static unsigned int soft_take(struct soft_queue *sq, struct esp_ring_pkt **pkts,
+			      struct soft_held *held)
 {
-	unsigned int n, i, awake;
+	unsigned int n, i, awake, work = 0;
 
-	if (!soft_waiting(sq))
+	if (!soft_waiting(sq) || soft_leave(sq))
 		return 0;
 	awake = max(atomic_read(&soft_nr_awake), 1);
 	spin_lock(&sq->lock);
@@ -183,50 +231,77 @@ static unsigned int soft_take(struct soft_queue *sq, struct esp_ring_pkt **pkts)
 		n = 0;
 	if (n)
 		n = clamp(n / (2 * awake), 1U, (unsigned int)SOFT_BATCH);
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n; i++) {
 		pkts[i] = sq->pkt[(sq->tail + i) % SOFT_SLOTS];
+		work += pkts[i]->len + SOFT_OVERHEAD;
+	}
+	WRITE_ONCE(sq->work_out, sq->work_out + work);
 	sq->held += n;
 	/* the entries have been read before soft_submit() may reuse them */
 	smp_store_release(&sq->tail, sq->tail + n);
 	spin_unlock(&sq->lock);
+	held->packets += n;
+	held->work += work;
 	return n;
 }
 
-/* @n packets that soft_take() took will not be touched any more. */
-static void soft_release(struct soft_queue *sq, unsigned int n)
+/**
+ * soft_release - have the layer collect what has been done
+ * @sq: queue
+ * @held: a thread's part of it
+ *
+ * After this none of them is touched, nor the layer's queue, which may be gone
+ * once we are stopped.
+ */
+static void soft_release(struct soft_queue *sq, struct soft_held *held)
 {
+	if (!held->packets)
+		return;
+	esp_ring_schedule(sq->q);
 	spin_lock(&sq->lock);
-	sq->held -= n;
+	sq->held -= held->packets;
 	if (sq->stopped && !sq->held)
 		wake_up(&sq->idle);
 	spin_unlock(&sq->lock);
+	held->packets = 0;
+	held->work = 0;
+}
+
+static void soft_release_all(struct soft_worker *w)
+{
+	int dir;
+
+	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++)
+		soft_release(&soft_queues[dir], &w->held[dir]);
 }
 
 /**
  * soft_serve - do some of a queue's packets
  * @w: thread
- * @sq: queue
+ * @dir: of the queue
+ *
+ * The layer is told at once if nothing more waits, so that a lone packet does
+ * not; otherwise now and then: each time can cost an interrupt on another CPU.
  *
  * Return: whether there was anything to do.
  */
-static bool soft_serve(struct soft_worker *w, struct soft_queue *sq)
+static bool soft_serve(struct soft_worker *w, enum esp_ring_dir dir)
 {
+	struct soft_queue *sq = &soft_queues[dir];
+	struct soft_held *held = &w->held[dir];
 	struct esp_ring_pkt *pkts[SOFT_BATCH];
-	unsigned int i, n = soft_take(sq, pkts);
+	unsigned int i, n = soft_take(sq, pkts, held);
 	int err;
 
-	if (!n)
-		return false;
-	if (soft_waiting(sq) > SOFT_BACKLOG)
-		soft_kick(soft_waiting(sq));
+	if (n)
+		soft_kick(sq);
 	for (i = 0; i < n && !READ_ONCE(sq->stopped); i++) {
 		err = esp_ring_soft_crypt(&w->ctx, pkts[i]);
 		esp_ring_complete(sq->q, pkts[i]->cookie, err);
 	}
-	esp_ring_schedule(sq->q);
-	/* last, for the layer's queue may be gone once we are stopped */
-	soft_release(sq, n);
-	return true;
+	if (!n || held->work >= SOFT_RELEASE || !soft_waiting(sq))
+		soft_release(sq, held);
+	return n;
 }
 
 /**
@@ -237,11 +312,13 @@ static bool soft_serve(struct soft_worker *w, struct soft_queue *sq)
  */
 static bool soft_sleep(struct soft_worker *w)
 {
+	bool last;
+
 	WRITE_ONCE(w->awake, 0);
-	atomic_dec(&soft_nr_awake);
 	/* awake before head, with the barrier in soft_doorbell() */
-	smp_mb();
-	if (!soft_any_waiting() || cmpxchg(&w->awake, 0, 1))
+	last = atomic_dec_and_test(&soft_nr_awake);
+	/* another who is awake comes here after us, and sees what we leave */
+	if (!last || !soft_any_waiting() || cmpxchg(&w->awake, 0, 1))
 		return true;
 	atomic_inc(&soft_nr_awake);
 	return false;
@@ -252,21 +329,36 @@ static int soft_should_run(unsigned int cpu)
 	return READ_ONCE(per_cpu_ptr(&soft_workers, cpu)->awake);
 }
 
+/* Let others have the CPU, if they want it. */
+static void soft_yield(struct soft_worker *w)
+{
+	if (!need_resched())
+		return;
+	soft_release_all(w);
+	atomic_dec(&soft_nr_running);
+	cond_resched();
+	atomic_inc(&soft_nr_running);
+}
+
 static void soft_run(unsigned int cpu)
 {
 	struct soft_worker *w = per_cpu_ptr(&soft_workers, cpu);
 	bool busy;
 
+	atomic_inc(&soft_nr_running);
 	do {
 		do {
 			/* awake remains set, soft_park() sees to the rest */
 			if (kthread_should_park())
-				return;
-			busy = soft_serve(w, &soft_queues[ESP_RING_DECRYPT]);
-			busy |= soft_serve(w, &soft_queues[ESP_RING_ENCRYPT]);
-			cond_resched();
+				goto out;
+			busy = soft_serve(w, ESP_RING_DECRYPT);
+			busy |= soft_serve(w, ESP_RING_ENCRYPT);
+			soft_yield(w);
 		} while (busy);
 	} while (!soft_sleep(w));
+out:
+	soft_release_all(w);
+	atomic_dec(&soft_nr_running);
 }
 
 /* The CPU is there; also called for each one when the threads are made. */
@@ -314,8 +406,7 @@ static struct smp_hotplug_thread soft_hotplug = {
  * soft_stop - let go of all packets
  * @engine: the layer's engine
  *
- * Waits for the packets that the threads are working on, at most %SOFT_BATCH
- * for each of them, of which only the first is still done.
+ * Waits for the threads, each of which is at one packet and does no more.
  */
 void soft_stop(struct esp_ring_engine *engine)
 {
@@ -328,7 +419,7 @@ void soft_stop(struct esp_ring_engine *engine)
 		WRITE_ONCE(sq->stopped, true);
 		spin_unlock(&sq->lock);
 		wait_event(sq->idle, !READ_ONCE(sq->held));
-		/* the last thread is out of soft_release() */
+		/* until the last thread is out of soft_release() */
 		spin_lock(&sq->lock);
 		spin_unlock(&sq->lock);
 	}
@@ -349,6 +440,7 @@ int soft_start(struct esp_ring_engine *engine)
 
 		spin_lock(&sq->lock);
 		WRITE_ONCE(sq->tail, READ_ONCE(sq->head));
+		WRITE_ONCE(sq->work_out, READ_ONCE(sq->work_in));
 		WRITE_ONCE(sq->stopped, false);
 		spin_unlock(&sq->lock);
 	}

@@ -1,0 +1,364 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""guest.py MODULES GEN SAMPLES: measure, inside the machine under test.
+
+MODULES is where the modules are, GEN the generator; each sample is appended to
+SAMPLES as a line of JSON. What is compared takes turns (A B C A B C ...), so
+that the noise of a shared host hits all alike.
+
+The machine has two CPUs. The generator and all of the stack's work before the
+crypto are on CPU 0, in every variant; who does the crypto is what is compared:
+  none    nobody: no IPsec, what generator and stack cost without it
+  plain   plain software ESP, on CPU 0 like all the rest
+  pcrypt  the same, with the kernel's pcrypt() on both CPUs
+  soft1   esp_ring_soft, confined to CPU 0
+  soft2   esp_ring_soft, on both CPUs
+The packets end in a dummy device, on the CPU that finished them.
+"""
+import glob
+import hashlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+
+MODULES, GEN, SAMPLES = sys.argv[1:4]
+SCALE = float(os.environ.get("BENCH_SCALE", "1"))
+SECONDS = float(os.environ.get("BENCH_SECONDS", "0.7"))
+SIZES = (64, 256, 512, 1024, 1400)
+FULL = 1400
+TESTS = os.environ.get("BENCH_TESTS", "encrypt decrypt tcp").split()
+VARIANTS = ("none", "plain", "pcrypt", "soft1", "soft2")
+COUNTER = "/tmp/sys/class/net/%s/statistics/tx_packets"
+FRAMES = "/tmp/frames"
+TCP_BYTES = 48000000
+SA_KEY = "0x" + "".join("%02x" % (i + 1) for i in range(64))
+
+
+def key(n):
+    return SA_KEY[:2 + 2 * n]
+
+
+# our name: arguments of ip xfrm state, the AEAD that plain ESP asks for
+ALGS = {
+    "aes128-gcm": (
+        ["aead", "rfc4106(gcm(aes))", key(20), "128"],
+        "seqiv(rfc4106(gcm(aes)))"),
+    "aes256-gcm": (
+        ["aead", "rfc4106(gcm(aes))", key(36), "128"],
+        "seqiv(rfc4106(gcm(aes)))"),
+    "chacha20-poly1305": (
+        ["aead", "rfc7539esp(chacha20,poly1305)", key(36), "128"],
+        "seqiv(rfc7539esp(chacha20,poly1305))"),
+    "aes128-cbc-sha1": (
+        ["auth-trunc", "hmac(sha1)", key(20), "96", "enc", "cbc(aes)", key(16)],
+        "echainiv(authenc(hmac(sha1),cbc(aes)))"),
+    "aes128-cbc-sha256": (
+        ["auth-trunc", "hmac(sha256)", key(32), "128", "enc", "cbc(aes)", key(16)],
+        "echainiv(authenc(hmac(sha256),cbc(aes)))"),
+    "aes128-ctr-sha256": (
+        ["auth-trunc", "hmac(sha256)", key(32), "128",
+         "enc", "rfc3686(ctr(aes))", key(20)],
+        "seqiv(authenc(hmac(sha256),rfc3686(ctr(aes))))"),
+}
+GCM = "aes128-gcm"
+
+
+def run(*cmd, check=True):
+    r = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                       text=True)
+    if check and r.returncode:
+        sys.exit("guest.py: %s: %s" % (" ".join(cmd), r.stderr.strip()))
+    return r.stdout
+
+
+def ip(*args, ns=None):
+    return run("ip", *(("-n", ns) if ns else ()), *args)
+
+
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+
+
+def setup():
+    """Modules and devices. Without udev the CPU's modules are ours to load."""
+    os.makedirs("/tmp/sys", exist_ok=True)
+    run("mount", "-t", "sysfs", "sysfs", "/tmp/sys")
+    with open("/sys/devices/system/cpu/modalias") as f:
+        run("modprobe", "-a", f.read().strip(), check=False)
+    for name in ("esp_ring", "esp_ring_soft"):
+        ko = glob.glob(MODULES + "/**/%s.ko" % name, recursive=True)[0]
+        deps = run("modinfo", "-F", "depends", ko).strip().split(",")
+        for dep in deps:
+            if dep and dep != "esp_ring":
+                run("modprobe", dep)
+        if not os.path.exists("/sys/module/" + name):
+            run("insmod", ko)
+
+    # the sink, of packets to 10.9.0.2 and of what is decrypted
+    ip("link", "add", "sink", "type", "dummy")
+    ip("addr", "add", "10.9.0.1/24", "dev", "sink")
+    ip("link", "set", "sink", "up")
+    ip("neigh", "add", "10.9.0.2", "lladdr", "02:00:00:00:00:02", "dev", "sink")
+    # the far end, for TCP and for packets to decrypt
+    ip("netns", "add", "far")
+    ip("link", "add", "wan", "type", "veth", "peer", "name", "near",
+       "netns", "far")
+    ip("addr", "add", "10.7.0.2/24", "dev", "wan")
+    ip("link", "set", "wan", "up")
+    ip("addr", "add", "10.7.0.1/24", "dev", "near", ns="far")
+    ip("addr", "add", "10.6.0.1/32", "dev", "near", ns="far")
+    ip("link", "set", "near", "up", ns="far")
+    ip("link", "set", "lo", "up", ns="far")
+    ip("route", "add", "10.9.0.0/24", "via", "10.7.0.2", "src", "10.6.0.1",
+       ns="far")
+    ip("route", "add", "10.6.0.1/32", "via", "10.7.0.1", "dev", "wan")
+    write("/proc/sys/net/ipv4/ip_forward", "1")
+    for dev in ("all", "wan"):
+        write("/proc/sys/net/ipv4/conf/%s/rp_filter" % dev, "0")
+    run("ping", "-c1", "-W5", "10.7.0.1")
+
+
+def rmmod(name):
+    """Unload once the SAs that used it are gone, which takes a moment."""
+    for _ in range(100):
+        if not os.path.exists("/sys/module/" + name):
+            return
+        if subprocess.run(["rmmod", name], stderr=subprocess.DEVNULL).returncode:
+            time.sleep(0.1)
+    sys.exit("guest.py: %s cannot be unloaded" % name)
+
+
+def driver_of(name):
+    """The driver behind an algorithm of /proc/crypto that would be used."""
+    best, found = -1, None
+    with open("/proc/crypto") as f:
+        for entry in f.read().split("\n\n"):
+            d = dict((k.strip(), v.strip()) for k, _, v in
+                     (line.partition(":") for line in entry.splitlines()))
+            if d.get("name") == name and int(d["priority"]) > best:
+                best, found = int(d["priority"]), d["driver"]
+    return found
+
+
+def sa(src, dst, spi, alg, *more, ns=None):
+    ip("xfrm", "state", "add", "src", src, "dst", dst, "proto", "esp",
+       "spi", hex(spi), "reqid", str(spi), "mode", "tunnel", *ALGS[alg][0],
+       *more, ns=ns)
+
+
+def policy(direction, sel, src, dst, spi, ns=None):
+    ip("xfrm", "policy", "add", "src", sel[0], "dst", sel[1], "dir", direction,
+       "tmpl", "src", src, "dst", dst, "proto", "esp", "reqid", str(spi),
+       "mode", "tunnel", ns=ns)
+
+
+def flush():
+    for ns in (None, "far"):
+        ip("xfrm", "state", "flush", ns=ns)
+        ip("xfrm", "policy", "flush", ns=ns)
+
+
+def prepare(variant, alg):
+    """Everything of a variant but its SAs; the arguments they need."""
+    flush()
+    if os.path.exists("/sys/module/pcrypt"):
+        rmmod("pcrypt")
+    if variant in ("plain", "pcrypt"):
+        # what a machine without offloaded SAs has not loaded either
+        for mod in ("esp4_offload", "esp6_offload"):
+            rmmod(mod)
+    if variant == "pcrypt":
+        # pcrypt(X) is found only if X is a driver's name; make X exist first
+        sa("10.9.0.1", "10.9.0.2", 0xffff, alg)
+        ip("xfrm", "state", "flush")
+        run("modprobe", "pcrypt")
+        want = "pcrypt(%s)" % driver_of(ALGS[alg][1])
+        run(GEN, "instance", want)
+        if driver_of(ALGS[alg][1]) != want:
+            sys.exit("guest.py: no instance " + want)
+    if variant == "soft1":
+        write("/sys/module/esp_ring_soft/parameters/cpus", "0")
+    if variant == "soft2":
+        write("/sys/module/esp_ring_soft/parameters/cpus", "0-1")
+    return variant.startswith("soft")
+
+
+def cpu_times():
+    """(busy, all) jiffies of each CPU."""
+    out = []
+    with open("/proc/stat") as f:
+        for line in f:
+            if line.startswith("cpu") and line[3].isdigit():
+                t = [int(x) for x in line.split()[1:9]]
+                out.append((sum(t) - t[3] - t[4], sum(t)))
+    return out
+
+
+def tcp_counters():
+    """Segments sent again, and reordering seen by the sender, so far."""
+    n = {}
+    for path in ("/proc/net/snmp", "/proc/net/netstat"):
+        with open(path) as f:
+            lines = [line.split() for line in f]
+        for names, values in zip(lines[::2], lines[1::2]):
+            n.update((names[0] + k, v) for k, v in zip(names[1:], values[1:]))
+    return (int(n["Tcp:RetransSegs"]),
+            int(n["TcpExt:TCPSACKReorder"]) + int(n["TcpExt:TCPTSReorder"]))
+
+
+def sample(record, before, **more):
+    after = cpu_times()
+    record["busy"] = [round((a[0] - b[0]) / max(a[1] - b[1], 1), 2)
+                      for a, b in zip(after, before)]
+    record.update(more)
+    with open(SAMPLES, "a") as f:
+        f.write(json.dumps(record) + "\n")
+    print(record, flush=True)
+
+
+def generate(record, *args, ns=()):
+    before = cpu_times()
+    out = run(*ns, "taskset", "-c", "0", GEN, *args)
+    got, sent, ns_ = (int(x) for x in out.split())
+    sample(record, before, pps=got * 1e9 / ns_, lost=max(sent - got, 0))
+
+
+def encrypt(variant, alg, size, rep):
+    offload = prepare(variant, alg)
+    if variant != "none":
+        sa("10.9.0.1", "10.9.0.2", 0x1000, alg,
+           *(("offload", "dev", "sink", "dir", "out") if offload else ()))
+        policy("out", ("10.9.0.1/32", "10.9.0.2/32"), "10.9.0.1", "10.9.0.2",
+               0x1000)
+    generate({"test": "encrypt", "variant": variant, "alg": alg, "size": size,
+              "rep": rep},
+             "udp", str(SECONDS), str(size), "10.9.0.2", "9", COUNTER % "sink")
+
+
+def record_frames():
+    """ESP packets from the far end, to be sent again and again."""
+    prepare("plain", GCM)
+    sa("10.7.0.1", "10.7.0.2", 0x2000, GCM, ns="far")
+    policy("out", ("10.6.0.1/32", "10.9.0.2/32"), "10.7.0.1", "10.7.0.2",
+           0x2000, ns="far")
+    p = subprocess.Popen(["ip", "netns", "exec", "far", GEN, "capture", "256",
+                          FRAMES, "near"], stdout=subprocess.PIPE)
+    p.stdout.readline()
+    run("ip", "netns", "exec", "far", GEN, "udp", "0.2", str(FULL), "10.9.0.2",
+        "9", COUNTER % "wan")
+    if p.wait():
+        sys.exit("guest.py: no packets to decrypt")
+
+
+def decrypt(variant, rep):
+    """The far end's generator is on CPU 0, and so is the stack's receive."""
+    offload = prepare(variant, GCM)
+    sa("10.7.0.1", "10.7.0.2", 0x2000, GCM,
+       *(("offload", "dev", "wan", "dir", "in") if offload else ()))
+    policy("fwd", ("10.6.0.1/32", "10.9.0.2/32"), "10.7.0.1", "10.7.0.2", 0x2000)
+    generate({"test": "decrypt", "variant": variant, "alg": GCM, "size": FULL,
+              "rep": rep},
+             "raw", str(SECONDS), FRAMES, "near", COUNTER % "sink",
+             ns=("ip", "netns", "exec", "far"))
+
+
+RECEIVE = """
+import hashlib, socket, sys, time
+s = socket.create_server(("10.7.0.1", 5001))
+print("ready", flush=True)
+c, _ = s.accept()
+buf = bytearray(1 << 20)
+data = []
+t = time.monotonic_ns()
+while True:
+    n = c.recv_into(buf)
+    if not n:
+        break
+    data.append(bytes(buf[:n]))
+t = time.monotonic_ns() - t
+print(t, hashlib.sha256(b"".join(data)).hexdigest(), flush=True)
+"""
+
+
+def tcp(variant, path, digest, rep):
+    """A file: sender on CPU 0, receiver on CPU 1, both ends the same."""
+    offload = prepare(variant, GCM)
+    me, far = "10.7.0.2", "10.7.0.1"
+    for ns, dev in ((None, "wan"), ("far", "near")):
+        for src, dst, spi in ((me, far, 0x3001), (far, me, 0x3002)):
+            out = (src == me) == (ns is None)
+            sa(src, dst, spi, GCM,
+               *(("offload", "dev", dev, "dir", "out" if out else "in")
+                 if offload else ()), ns=ns)
+            policy("out" if out else "in", (src + "/32", dst + "/32"), src, dst,
+                   spi, ns=ns)
+    rx = subprocess.Popen(["ip", "netns", "exec", "far", "taskset", "-c", "1",
+                           sys.executable, "-c", RECEIVE],
+                          stdout=subprocess.PIPE, text=True)
+    rx.stdout.readline()
+    os.sched_setaffinity(0, {0})
+    before, counters = cpu_times(), tcp_counters()
+    with socket.create_connection((far, 5001)) as s, open(path, "rb") as f:
+        s.sendfile(f)
+    ns_, got = rx.stdout.readline().split()
+    rx.wait()
+    os.sched_setaffinity(0, {0, 1})
+    if got != digest:
+        sys.exit("guest.py: TCP with %s: the file is damaged" % variant)
+    retrans, reorder = (b - a for a, b in zip(counters, tcp_counters()))
+    sample({"test": "tcp", "variant": variant, "alg": GCM, "rep": rep}, before,
+           mbps=TCP_BYTES * 8e3 / int(ns_), retrans=retrans, reorder=reorder)
+
+
+def times(n):
+    return range(max(1, round(n * SCALE)))
+
+
+def all_encrypt():
+    # the figures with a goal, more often than the others
+    for rep in times(9):
+        for variant in VARIANTS:
+            encrypt(variant, GCM, FULL, rep)
+    for rep in times(3):
+        for size in SIZES[:-1]:
+            for variant in VARIANTS:
+                encrypt(variant, GCM, size, rep)
+    for rep in times(3):
+        for alg in ALGS:
+            if alg != GCM:
+                for variant in VARIANTS[1:]:
+                    encrypt(variant, alg, FULL, rep)
+
+
+def all_decrypt():
+    record_frames()
+    for rep in times(5):
+        for variant in VARIANTS[1:]:
+            decrypt(variant, rep)
+
+
+def all_tcp():
+    path = "/tmp/file"
+    data = os.urandom(TCP_BYTES)
+    with open(path, "wb") as f:
+        f.write(data)
+    digest = hashlib.sha256(data).hexdigest()
+    for rep in times(5):
+        for variant in VARIANTS[1:]:
+            tcp(variant, path, digest, rep)
+
+
+def main():
+    setup()
+    for name, test in (("encrypt", all_encrypt), ("decrypt", all_decrypt),
+                       ("tcp", all_tcp)):
+        if name in TESTS:
+            test()
+    flush()
+
+
+main()
