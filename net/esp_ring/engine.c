@@ -16,6 +16,7 @@
 #define ESP_RING_MAX_ENGINES	64
 #define ESP_RING_TIMEOUT_MS	1000
 
+/* Engines, and which SA is on which of them; see internal.h for the order. */
 DEFINE_MUTEX(esp_ring_mutex);
 LIST_HEAD(esp_ring_engines);
 LIST_HEAD(esp_ring_sas);

@@ -49,7 +49,7 @@ static bool name_wanted(const char *name)
 	mutex_unlock(&patterns_mutex);
 
 	rest = copy;
-	while (rest && (term = strsep(&rest, ", \n"))) {
+	while (rest && (term = strsep(&rest, ",\n "))) {
 		bool yes = *term != '!';
 
 		if (!yes)
@@ -234,10 +234,8 @@ static void dev_appeared(struct net_device *dev)
 		return;
 
 	port = kzalloc(sizeof(*port), GFP_KERNEL);
-	if (!port) {
-		netdev_err(dev, "no memory for ESP offload\n");
+	if (!port)
 		return;
-	}
 	port->dev = dev;
 	kref_init(&port->ref);
 	strscpy(port->name, dev->name, sizeof(port->name));

@@ -35,7 +35,7 @@ static int set_rules(char *rules, const char *val,
 		return -ENOMEM;
 
 	rest = strim(copy);
-	while (!err && (term = strsep(&rest, ", \n"))) {
+	while (!err && (term = strsep(&rest, ",\n "))) {
 		if (!*term)
 			continue;
 		which = strchr(term, '=');
@@ -80,7 +80,7 @@ static bool any_rule(const char *rules,
 	mutex_unlock(&rules_mutex);
 
 	rest = copy;
-	while (!found && rest && (term = strsep(&rest, ", \n"))) {
+	while (!found && rest && (term = strsep(&rest, ",\n "))) {
 		which = strchr(term, '=');
 		if (!which)
 			continue;

@@ -70,11 +70,11 @@ static int check_state(const struct xfrm_state *x,
 		return -EOPNOTSUPP;
 	}
 	if (x->encap && x->encap->encap_type != UDP_ENCAP_ESPINUDP) {
-		NL_SET_ERR_MSG_MOD(extack, "only UDP encapsulation (RFC 3948) can be offloaded");
+		NL_SET_ERR_MSG_MOD(extack, "only UDP encapsulation can be offloaded");
 		return -EOPNOTSUPP;
 	}
 	if (x->tfcpad) {
-		NL_SET_ERR_MSG_MOD(extack, "traffic flow confidentiality padding cannot be offloaded");
+		NL_SET_ERR_MSG_MOD(extack, "TFC padding cannot be offloaded");
 		return -EOPNOTSUPP;
 	}
 	return 0;

@@ -49,8 +49,7 @@ TRACE_EVENT(esp_ring_submit,
 		__entry->waiting = q->backlog_len[ESP_RING_PRIO_HIGH] +
 				   q->backlog_len[ESP_RING_PRIO_LOW];
 		__entry->inflight = q->inflight_len;
-		__entry->wait_ns = ktime_to_ns(ktime_sub(ktime_get(),
-							 slot->queued));
+		__entry->wait_ns = esp_ring_slot_age(slot);
 	),
 	TP_printk("engine=%s queue=%s spi=0x%08x cookie=0x%08x len=%u waiting=%u inflight=%u wait_ns=%llu",
 		  __entry->engine, esp_ring_show_dir(__entry->dir),
@@ -79,8 +78,7 @@ TRACE_EVENT(esp_ring_complete,
 		__entry->cookie = slot->pkt.cookie;
 		__entry->len = slot->pkt.len;
 		__entry->err = slot->err;
-		__entry->total_ns = ktime_to_ns(ktime_sub(ktime_get(),
-							  slot->queued));
+		__entry->total_ns = esp_ring_slot_age(slot);
 	),
 	TP_printk("engine=%s queue=%s spi=0x%08x cookie=0x%08x len=%u err=%d total_ns=%llu",
 		  __entry->engine, esp_ring_show_dir(__entry->dir),
