@@ -1,4 +1,4 @@
-# shellcheck shell=sh
+# shellcheck shell=sh disable=SC2034
 # SPDX-License-Identifier: GPL-2.0-only
 #
 # Sourced by the host-side scripts: where things are cached, how a root

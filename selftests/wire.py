@@ -1,0 +1,324 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Look at every packet that was on a wire.
+
+    wire.py clear PCAP...            is there anything in clear?
+    wire.py decrypt ESP_SA PCAP...   is every ICV of the listed SAs right?
+
+In clear may be: ARP, IPv6 neighbour and multicast listener discovery, IGMP, IKE
+(UDP 500, and 4500 with the marker), ICMP errors that quote ESP, what links
+themselves speak, and everything from or to 203.0.113.0/24 and fd00:cc::/64,
+which the tests keep for that.  All else must be ESP.
+"""
+import collections
+import ipaddress
+import os
+import struct
+import subprocess
+import sys
+import tempfile
+
+CLEAR4 = bytes((203, 0, 113))
+CLEAR6 = bytes.fromhex("fd0000cc00000000")
+ESP, AH, UDP, ICMP, IGMP, ICMP6, FRAGMENT = 50, 51, 17, 1, 2, 58, 44
+V6_EXTENSIONS = {0, 43, 60, 135}
+ND_MLD = {130, 131, 132, 133, 134, 135, 136, 137, 143}
+ICMP_ERRORS = {3, 4, 5, 11, 12}
+# ARP, 802.1X, slow protocols (LACP), LLDP, PPPoE discovery
+LINK_TYPES = {0x0806, 0x888e, 0x8809, 0x88cc, 0x8863}
+PPP_IP, PPP_IP6 = 0x0021, 0x0057
+
+
+def packets(path):
+    """(number, seconds, frame) of each packet of a pcap file."""
+    with open(path, "rb") as f:
+        data = f.read()
+    if len(data) < 24:
+        return
+    order = "<" if data[:4] in (b"\xd4\xc3\xb2\xa1", b"\x4d\x3c\xb2\xa1") else ">"
+    head = struct.Struct(order + "IIII")
+    pos, number = 24, 0
+    while pos + 16 <= len(data):
+        sec, usec, length, _ = head.unpack_from(data, pos)
+        pos += 16
+        if pos + length > len(data):
+            return                  # the machine ended while this was written
+        number += 1
+        yield number, sec + usec / 1e6, data[pos:pos + length]
+        pos += length
+
+
+class Wire:
+    """Judges packets.  Fragments after the first follow the verdict on it."""
+
+    def __init__(self):
+        self.fragments = {}
+        self.seen = collections.Counter()
+
+    def judge(self, frame):
+        """None if the frame may be on the wire, else what it is."""
+        if len(frame) < 14:
+            return "a frame of %d bytes" % len(frame)
+        kind, pos = struct.unpack_from("!H", frame, 12)[0], 14
+        while kind in (0x8100, 0x88a8):
+            if len(frame) < pos + 4:
+                return "a cut VLAN tag"
+            kind = struct.unpack_from("!H", frame, pos + 2)[0]
+            pos += 4
+        if kind == 0x8864:          # PPPoE session
+            if len(frame) < pos + 8:
+                return "a cut PPPoE header"
+            kind = struct.unpack_from("!H", frame, pos + 6)[0]
+            pos += 8
+            kind = {PPP_IP: 0x0800, PPP_IP6: 0x86dd}.get(kind, kind)
+            if kind not in (0x0800, 0x86dd):
+                # PPP's own control protocols are 0x8000 and above
+                return None if kind & 0x8000 else "PPP protocol 0x%04x" % kind
+        if kind == 0x0800:
+            return self.ip4(frame, pos)
+        if kind == 0x86dd:
+            return self.ip6(frame, pos)
+        if kind < 0x600 or kind in LINK_TYPES:
+            self.seen["link"] += 1
+            return None
+        return "Ethernet type 0x%04x" % kind
+
+    def ip4(self, p, o):
+        if len(p) < o + 20 or p[o] >> 4 != 4:
+            return "no IPv4 header"
+        src, dst, proto = p[o + 12:o + 16], p[o + 16:o + 20], p[o + 9]
+        if CLEAR4 in (src[:3], dst[:3]):
+            self.seen["clear by intent"] += 1
+            return None
+        fragment = struct.unpack_from("!H", p, o + 6)[0]
+        key = (src, dst, proto, p[o + 4:o + 6])
+        # no later than the length the header says: Ethernet pads
+        end = o + min(len(p) - o, struct.unpack_from("!H", p, o + 2)[0] or len(p))
+        return self.payload(p[:end], o + 4 * (p[o] & 15), proto, key,
+                            fragment & 0x1fff, fragment & 0x2000)
+
+    def ip6(self, p, o):
+        if len(p) < o + 40 or p[o] >> 4 != 6:
+            return "no IPv6 header"
+        src, dst, proto = p[o + 8:o + 24], p[o + 24:o + 40], p[o + 6]
+        if CLEAR6 in (src[:8], dst[:8]):
+            self.seen["clear by intent"] += 1
+            return None
+        pos, offset, more, ident = o + 40, 0, 0, b""
+        while proto in V6_EXTENSIONS or proto == FRAGMENT:
+            if len(p) < pos + 8:
+                return "a cut IPv6 extension header"
+            size = 8 * (p[pos + 1] + 1)
+            if proto == FRAGMENT:
+                size = 8
+                field = struct.unpack_from("!H", p, pos + 2)[0]
+                offset, more, ident = field >> 3, field & 1, p[pos + 4:pos + 8]
+            proto = p[pos]
+            pos += size
+            if offset:
+                break
+        return self.payload(p, pos, proto, (src, dst, ident), offset, more)
+
+    def payload(self, p, pos, proto, key, offset, more):
+        if offset:
+            self.seen["fragments"] += 1
+            # a first fragment may have been dropped: then ESP's own number
+            # speaks for it
+            return self.fragments.get(key, None if proto == ESP else
+                                      "a fragment of protocol %d" % proto)
+        verdict = self.transport(p, pos, proto)
+        if more:
+            self.fragments[key] = verdict
+        return verdict
+
+    def transport(self, p, pos, proto):
+        if proto == ESP:
+            self.seen["esp"] += 1
+            return None
+        if proto == IGMP:
+            self.seen["link"] += 1
+            return None
+        if len(p) < pos + 8:
+            return "protocol %d, cut" % proto
+        if proto == UDP:
+            return self.udp(p, pos)
+        if proto == ICMP6 and p[pos] in ND_MLD:
+            self.seen["link"] += 1
+            return None
+        if (proto == ICMP6 and p[pos] < 128) or (proto == ICMP and p[pos] in ICMP_ERRORS):
+            return self.quoted(p, pos + 8)
+        names = {ICMP: "ICMP type %d" % p[pos], ICMP6: "ICMPv6 type %d" % p[pos], 6: "TCP",
+                 4: "IPIP", 41: "IPv6 in IP", AH: "AH"}
+        return names.get(proto, "protocol %d" % proto)
+
+    def udp(self, p, pos):
+        ports = struct.unpack_from("!HH", p, pos)
+        if 500 in ports:
+            self.seen["ike"] += 1
+            return None
+        if 4500 in ports:
+            body = p[pos + 8:]
+            if body == b"\xff":
+                self.seen["keepalive"] += 1
+            elif body[:4] == b"\0\0\0\0":
+                self.seen["ike"] += 1
+            elif len(body) >= 8:
+                self.seen["esp"] += 1
+            else:
+                return "UDP 4500, neither IKE nor ESP"
+            return None
+        return "UDP %d -> %d" % ports
+
+    def quoted(self, p, pos):
+        """An ICMP error may not quote more than the wire has shown."""
+        if len(p) < pos + 20:
+            return "an ICMP error that quotes nothing"
+        inner = Wire()
+        why = inner.ip4(p, pos) if p[pos] >> 4 == 4 else inner.ip6(p, pos)
+        self.seen["icmp errors"] += 1
+        return "an ICMP error that quotes " + why if why else None
+
+
+def describe(frame):
+    """Addresses of an IP packet, for people."""
+    pos = 14
+    while frame[pos - 2:pos] in (b"\x81\x00", b"\x88\xa8"):
+        pos += 4
+    if frame[pos - 2:pos] == b"\x08\x00" and len(frame) >= pos + 20:
+        a, b = frame[pos + 12:pos + 16], frame[pos + 16:pos + 20]
+    elif frame[pos - 2:pos] == b"\x86\xdd" and len(frame) >= pos + 40:
+        a, b = frame[pos + 8:pos + 24], frame[pos + 24:pos + 40]
+    else:
+        return frame[:14].hex()
+    return "%s -> %s" % (ipaddress.ip_address(a), ipaddress.ip_address(b))
+
+
+def clear(paths):
+    """(what was wrong, what was seen) of captures."""
+    bad, seen = [], collections.Counter()
+    for path in paths:
+        wire = Wire()
+        for number, when, frame in packets(path):
+            why = wire.judge(frame)
+            if why:
+                bad.append("%s: packet %d at %.3f: %s: %s, %d bytes" % (
+                    os.path.basename(path), number, when, describe(frame), why,
+                    len(frame)))
+        seen.update(wire.seen)
+    return bad, seen
+
+
+def esp_of(frame):
+    """(SPI, sequence number) of a whole ESP packet, bare or in UDP, else None."""
+    pos = 14
+    while frame[pos - 2:pos] in (b"\x81\x00", b"\x88\xa8"):
+        pos += 4
+    kind = frame[pos - 2:pos]
+    if kind == b"\x88\x64":
+        kind = {b"\x00\x21": b"\x08\x00", b"\x00\x57": b"\x86\xdd"}.get(frame[pos + 6:pos + 8])
+        pos += 8
+    if kind == b"\x08\x00" and len(frame) >= pos + 28:
+        if struct.unpack_from("!H", frame, pos + 6)[0] & 0x3fff:
+            return None
+        proto, pos = frame[pos + 9], pos + 4 * (frame[pos] & 15)
+    elif kind == b"\x86\xdd" and len(frame) >= pos + 48:
+        proto, pos = frame[pos + 6], pos + 40
+    else:
+        return None
+    if proto == UDP and 4500 in struct.unpack_from("!HH", frame, pos):
+        pos += 8
+    elif proto != ESP:
+        return None
+    if len(frame) < pos + 8:
+        return None
+    spi, seq = struct.unpack_from("!II", frame, pos)
+    return (spi, seq) if spi else None
+
+
+def decrypt(table, paths):
+    """(what was wrong, number of packets checked) by tshark with the keys of an
+    esp_sa file.  Lines of the file may end in a comment: "# forged" for an SA
+    whose packets a test damages on purpose."""
+    lines = []
+    with open(table, encoding="ascii") as f:
+        for line in f:
+            line = line.partition("#")[0].strip()
+            if line:
+                lines.append(line)
+    spis = collections.Counter(int(x.split(",")[3].strip('"'), 16) for x in set(lines))
+    bad = ["SPI 0x%08x was used for two SAs" % s for s, n in spis.items() if n > 1]
+    checked = 0
+    with tempfile.TemporaryDirectory(prefix="esp-ring-wire.") as tmp:
+        for path in paths:
+            part = os.path.join(tmp, os.path.basename(path))
+            n = extract(path, part, spis)
+            if not n:
+                continue
+            with open(os.path.join(tmp, "esp_sa"), "w", encoding="ascii") as f:
+                f.write("\n".join(sorted(set(lines))) + "\n")
+            why, good = run_tshark(tmp, part)
+            bad += ["%s: %s" % (os.path.basename(path), w) for w in why]
+            checked += good
+            if not why and good != n:
+                bad.append("%s: %d packets of listed SAs, tshark judged %d" % (
+                    os.path.basename(path), n, good))
+    return bad, checked
+
+
+def extract(path, part, spis):
+    """Only what has a key: tshark is slow."""
+    n = 0
+    with open(part, "wb") as f:
+        f.write(struct.pack("<IHHiIII", 0xa1b2c3d4, 2, 4, 0, 0, 262144, 1))
+        for _, when, frame in packets(path):
+            e = esp_of(frame)
+            if e and e[0] in spis:
+                f.write(struct.pack("<IIII", int(when), int(when % 1 * 1e6),
+                                    len(frame), len(frame)) + frame)
+                n += 1
+    return n
+
+
+def run_tshark(profile, path):
+    """profile: a directory with the esp_sa file, made tshark's own."""
+    env = dict(os.environ, WIRESHARK_CONFIG_DIR=profile, HOME=profile)
+    r = subprocess.run(
+        ["tshark", "-n", "-r", path, "-T", "fields", "-E", "occurrence=f",
+         "-o", "esp.enable_encryption_decode:TRUE",
+         "-o", "esp.enable_authentication_check:TRUE",
+         "-o", "esp.enable_null_encryption_decode_heuristic:FALSE",
+         "-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE",
+         "-e", "frame.number", "-e", "esp.spi", "-e", "esp.sequence",
+         "-e", "esp.icv_good", "-e", "esp.icv_bad", "-e", "esp.pad_len",
+         "-e", "esp.protocol"],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=env, check=False)
+    if r.returncode:
+        return ["tshark: status %d: %s" % (r.returncode, r.stderr.strip()[:500])], 0
+    bad, good = [], 0
+    for line in r.stdout.splitlines():
+        number, spi, seq, ok, wrong, pad, proto = (line.split("\t") + [""] * 7)[:7]
+        if wrong in ("1", "True") or ok in ("0", "False"):
+            bad.append("packet %s: SPI %s sequence %s: wrong ICV" % (number, spi, seq))
+        elif not pad or not proto:
+            bad.append("packet %s: SPI %s sequence %s: not decrypted" % (number, spi, seq))
+        else:
+            good += 1
+    return bad, good
+
+
+def main():
+    if len(sys.argv) < 3 or sys.argv[1] not in ("clear", "decrypt"):
+        sys.exit(__doc__)
+    if sys.argv[1] == "clear":
+        bad, seen = clear(sys.argv[2:])
+        print(", ".join("%s %d" % x for x in sorted(seen.items())))
+    else:
+        bad, n = decrypt(sys.argv[2], sys.argv[3:])
+        print("%d packets" % n)
+    for line in bad[:50]:
+        print(line)
+    sys.exit(bool(bad))
+
+
+if __name__ == "__main__":
+    main()
