@@ -352,12 +352,27 @@ def all_tcp():
             tcp(variant, path, digest, rep)
 
 
+def info():
+    """What was measured, once."""
+    with open("/proc/cpuinfo") as f:
+        model = [line.split(":")[1].strip() for line in f
+                 if line.startswith("model name")][0]
+    with open("/sys/devices/system/clocksource/clocksource0/"
+              "current_clocksource") as f:
+        clock = f.read().strip()
+    sample({"test": "info", "kernel": os.uname().release, "cpu": model,
+            "clocksource": clock,
+            "aead": {alg: driver_of(ALGS[alg][1]) for alg in ALGS}}, cpu_times())
+
+
 def main():
     setup()
     for name, test in (("encrypt", all_encrypt), ("decrypt", all_decrypt),
                        ("tcp", all_tcp)):
         if name in TESTS:
             test()
+    prepare("plain", GCM)
+    info()
     flush()
 
 

@@ -1,0 +1,209 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""report.py SAMPLES DIR ACCEL RUN WAIT: what the benchmark has shown.
+
+Prints a table, and writes results.jsonl and plots to DIR. RUN and WAIT are the
+nanoseconds that the machine's threads ran, and waited for a host CPU.
+
+Ratios are taken within a repetition, whose members are measured one right after
+the other, and then their median.
+"""
+import json
+import os
+import statistics
+import sys
+
+import plot
+
+GCM = "aes128-gcm"
+FULL = 1400
+GOALS = (("soft.1cpu.vs_plain", "soft1", "plain", 0.95),
+         ("soft.2cpu.vs_1cpu", "soft2", "soft1", 1.7),
+         ("soft.2cpu.vs_pcrypt", "soft2", "pcrypt", 1.0))
+LABELS = {"none": "no IPsec", "plain": "plain ESP", "pcrypt": "pcrypt, 2 CPUs",
+          "soft1": "soft, 1 CPU", "soft2": "soft, 2 CPUs"}
+ORDER = ("none", "plain", "pcrypt", "soft1", "soft2")
+CPUS = {
+    "none": "0: generator, stack, sink",
+    "plain": "0: generator, stack, crypto, sink",
+    "pcrypt": "0: generator, stack, crypto; both: crypto; one of them: sink",
+    "soft1": "0: generator, stack, crypto, sink",
+    "soft2": "0: generator, stack, crypto, sink; 1: crypto",
+}
+
+
+class Results:
+    """The samples, by what they are of, and the records made of them."""
+
+    def __init__(self, path, conditions):
+        self.data, self.records, self.conditions = {}, [], conditions
+        with open(path, encoding="ascii") as f:
+            for line in f:
+                s = json.loads(line)
+                if s["test"] == "info":
+                    conditions.update({k: s[k] for k in
+                                       ("kernel", "cpu", "clocksource", "aead")})
+                    continue
+                key = (s["test"], s["variant"], s["alg"], s.get("size"))
+                self.data.setdefault(key, {})[s["rep"]] = s
+
+    def samples(self, test, variant, alg=GCM, size=FULL):
+        return self.data.get((test, variant, alg, size), {})
+
+    def values(self, *key):
+        field = "mbps" if key[0] == "tcp" else "pps"
+        return {rep: s[field] for rep, s in self.samples(*key).items()}
+
+    def median(self, *key):
+        v = self.values(*key)
+        return statistics.median(v.values()) if v else None
+
+    def ratios(self, test, a, b, alg=GCM, size=FULL):
+        va = self.values(test, a, alg, size)
+        vb = self.values(test, b, alg, size)
+        return [va[r] / vb[r] for r in va if r in vb]
+
+    def add(self, name, values, unit, **conditions):
+        if not values:
+            return None
+        value = statistics.median(values)
+        self.records.append({
+            "name": name, "value": round(value, 4), "unit": unit,
+            "conditions": {**self.conditions, **conditions, "n": len(values),
+                           "min": round(min(values), 4),
+                           "max": round(max(values), 4)}})
+        return value
+
+
+def crypto_only(r, a, b):
+    """The same ratio without what generator and stack cost in any case."""
+    none, va, vb = (r.values("encrypt", v) for v in ("none", a, b))
+    return [(1 / vb[i] - 1 / none[i]) / (1 / va[i] - 1 / none[i])
+            for i in none if i in va and i in vb]
+
+
+def make_records(r):
+    for test, variant, alg, size in sorted(r.data, key=str):
+        key = (test, variant, alg, size)
+        busy = [[s["busy"][i] for s in r.samples(*key).values()] for i in (0, 1)]
+        name = ".".join([test, variant, alg] + ([str(size)] if size else []))
+        r.add(name, list(r.values(*key).values()),
+              "Mbit/s" if test == "tcp" else "packets/s",
+              busy=[round(statistics.median(b), 2) for b in busy],
+              cpus=CPUS[variant] if test == "encrypt" else None)
+        if test == "tcp":
+            for what in ("retrans", "reorder"):
+                r.add("%s.%s" % (name, what),
+                      [s[what] for s in r.samples(*key).values()], "segments")
+    for name, a, b, _ in GOALS:
+        for alg, size in sorted({k[2:] for k in r.data if k[0] == "encrypt"}):
+            if size == FULL:
+                suffix = "" if alg == GCM else ".%s.%d" % (alg, size)
+            else:
+                suffix = ".%d" % size
+            r.add(name + suffix, r.ratios("encrypt", a, b, alg, size), "ratio",
+                  alg=alg, size=size)
+        r.add(name + ".crypto_only", crypto_only(r, a, b), "ratio", alg=GCM,
+              size=FULL)
+        r.add("decrypt." + name, r.ratios("decrypt", a, b), "ratio", alg=GCM,
+              size=FULL)
+        r.add("tcp." + name, r.ratios("tcp", a, b, GCM, None), "ratio", alg=GCM)
+    r.add("tcp.soft.2cpu.vs_plain", r.ratios("tcp", "soft2", "plain", GCM, None),
+          "ratio", alg=GCM)
+    r.add("bench.host_wait", [r.conditions["host_wait"]], "ratio")
+
+
+def row(*cells):
+    print("  ".join(["%-24s" % cells[0]] + ["%15s" % c for c in cells[1:]]))
+
+
+def number(x):
+    return "-" if x is None else "%.1f" % x
+
+
+def table(r):
+    c = r.conditions
+    print("Linux %s, %s, 2 CPUs, %s; medians" %
+          (c.get("kernel", "?"), c.get("cpu", "?"), c["accel"]))
+    for v in ORDER[1:]:
+        print("  %-15s CPU %s" % (LABELS[v], CPUS[v]))
+    print()
+    row("1000 packets/s", *(LABELS[v] for v in ORDER))
+    keys = sorted({k[2:] for k in r.data if k[0] == "encrypt"},
+                  key=lambda k: (k[0] != GCM, k))
+    for alg, size in keys:
+        row("%s %d" % (alg, size),
+            *(number((r.median("encrypt", v, alg, size) or 0) / 1e3 or None)
+              for v in ORDER))
+    if any(k[0] == "decrypt" for k in r.data):
+        row("decrypt %s %d" % (GCM, FULL),
+            *(number((r.median("decrypt", v) or 0) / 1e3 or None)
+              for v in ORDER))
+    if any(k[0] == "tcp" for k in r.data):
+        row("TCP, a file, Mbit/s",
+            *(number(r.median("tcp", v, GCM, None)) for v in ORDER))
+    print()
+    by_name = {x["name"]: x for x in r.records}
+    for name, _, _, goal in GOALS:
+        x = by_name.get(name)
+        if x:
+            met = x["value"] > goal or (x["value"] == goal and goal != 1)
+            print("%-20s %.3f  (%.3f to %.3f in %d; crypto only %.3f)  goal %s %.2f: %s" % (
+                name, x["value"], x["conditions"]["min"], x["conditions"]["max"],
+                x["conditions"]["n"], by_name[name + ".crypto_only"]["value"],
+                ">" if goal == 1 else ">=", goal, "met" if met else "MISSED"))
+        else:
+            print("%-20s not measured" % name)
+    print("\nthe machine waited for host CPUs for %.1f %% of its time%s" % (
+        c["host_wait"] * 100, "" if c["host_wait"] < 0.03 else
+        ": figures of two CPUs are too low, and all are noisy"))
+
+
+def plots(r, out):
+    series = []
+    for v in ORDER:
+        pts = [(k[3], r.median(*k) / 1e3) for k in r.data
+               if k[:3] == ("encrypt", v, GCM)]
+        if pts:
+            series.append((v, LABELS[v], sorted(pts)))
+    if series:
+        plot.lines(os.path.join(out, "sizes.svg"),
+                   "AES-128-GCM, one SA: packets per second by size",
+                   "IP packet inside the tunnel, bytes", "1000 packets/s", series)
+
+    def bars(name, title, ylabel, groups):
+        groups = [(label, [(v, LABELS[v], val) for v, val in vals if val])
+                  for label, vals in groups]
+        groups = [g for g in groups if g[1]]
+        if groups:
+            plot.bars(os.path.join(out, name), title, ylabel, groups)
+
+    algs = sorted({k[2] for k in r.data if k[0] == "encrypt"},
+                  key=lambda a: (a != GCM, a))
+    bars("algorithms.svg", "One SA, 1400 bytes: throughput by algorithm",
+         "Mbit/s",
+         [(a, [(v, (r.median("encrypt", v, a, FULL) or 0) * FULL * 8 / 1e6)
+               for v in ORDER[1:]]) for a in algs])
+    bars("tcp.svg", "A file over TCP, both ends on the two CPUs; decryption alone",
+         "Mbit/s",
+         [("TCP", [(v, r.median("tcp", v, GCM, None)) for v in ORDER[1:]]),
+          ("decrypt and forward",
+           [(v, (r.median("decrypt", v) or 0) * FULL * 8 / 1e6)
+            for v in ORDER[1:]])])
+
+
+def main():
+    samples, out, accel, run, wait = sys.argv[1:6]
+    total = int(run) + int(wait)
+    r = Results(samples, {"accel": accel, "cpus": 2, "host_wait":
+                          round(int(wait) / total, 4) if total else 0})
+    make_records(r)
+    with open(os.path.join(out, "results.jsonl"), "w", encoding="ascii") as f:
+        for x in r.records:
+            f.write(json.dumps(x) + "\n")
+    table(r)
+    plots(r, out)
+    print("records: %s, plots beside it" % os.path.join(out, "results.jsonl"))
+
+
+main()
