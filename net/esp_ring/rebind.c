@@ -7,6 +7,9 @@
 #include "internal.h"
 #include "trace.h"
 
+/* Stands in for the lock of a queue where an SA runs in software and has none. */
+static DEFINE_SPINLOCK(software_lock);
+
 static const char *engine_name(const struct esp_ring_engine *engine)
 {
 	return engine ? engine->name : "software";
@@ -65,12 +68,13 @@ static void move_waiting(struct esp_ring_sa *sa, struct esp_ring_queue *from,
 
 /*
  * Let the SA's next packet go to another queue, or to software with @engine
- * NULL. What the old engine held has been answered. esp_ring_mutex is held, and
- * a reference to the SA.
+ * NULL; one of the two is not software. What the old engine held has been
+ * answered. esp_ring_mutex is held, and a reference to the SA.
  */
 static void switch_queue(struct esp_ring_sa *sa, struct esp_ring_engine *engine,
 			 void *priv)
 {
+	spinlock_t *from_lock, *to_lock;
 	struct esp_ring_queue *from, *to;
 	struct sk_buff_head dropped;
 	struct sk_buff *skb;
@@ -78,23 +82,21 @@ static void switch_queue(struct esp_ring_sa *sa, struct esp_ring_engine *engine,
 	from = rcu_dereference_protected(sa->queue,
 					 lockdep_is_held(&esp_ring_mutex));
 	to = engine ? &engine->queues[sa->params.dir] : NULL;
+	from_lock = from ? &from->lock : &software_lock;
+	to_lock = to ? &to->lock : &software_lock;
 	__skb_queue_head_init(&dropped);
 
 	local_bh_disable();
-	if (from)
-		spin_lock(&from->lock);
-	if (to)
-		spin_lock_nested(&to->lock, SINGLE_DEPTH_NESTING);
+	spin_lock(from_lock);
+	spin_lock_nested(to_lock, SINGLE_DEPTH_NESTING);
 	rcu_assign_pointer(sa->queue, to);
 	sa->engine_priv = priv;
 	if (from)
 		move_waiting(sa, from, to, &dropped);
-	if (to) {
+	if (to)
 		esp_ring_feed(to, true);
-		spin_unlock(&to->lock);
-	}
-	if (from)
-		spin_unlock(&from->lock);
+	spin_unlock(to_lock);
+	spin_unlock(from_lock);
 
 	while ((skb = __skb_dequeue(&dropped))) {
 		esp_ring_count_drop(sa, from, ESP_RING_DROP_REBIND);
