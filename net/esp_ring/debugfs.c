@@ -36,16 +36,27 @@ static void show_exceptions(struct seq_file *m, const struct esp_ring_totals *t)
 
 static int engines_show(struct seq_file *m, void *unused)
 {
-	const struct esp_ring_engine *engine;
+	struct esp_ring_engine *engine;
+	int dir;
 
 	mutex_lock(&esp_ring_mutex);
-	list_for_each_entry(engine, &esp_ring_engines, list)
-		seq_printf(m, "engine=%s state=%s rating=%d sas=%d max_sas=%u failures=%u rebinds=%u batch=%u timeout_ms=%u\n",
+	list_for_each_entry(engine, &esp_ring_engines, list) {
+		struct esp_ring_totals totals = { };
+		u32 inflight = 0;
+
+		for (dir = 0; dir < ESP_RING_NR_DIRS; dir++) {
+			esp_ring_sum(&totals, engine->queues[dir].counts);
+			inflight += READ_ONCE(engine->queues[dir].inflight_len);
+		}
+		seq_printf(m, "engine=%s state=%s rating=%d sas=%d max_sas=%u inflight=%u failures=%u rebinds=%u batch=%u timeout_ms=%u",
 			   engine->name, esp_ring_engine_state_name(engine),
 			   engine->rating, atomic_read(&engine->nr_sas),
-			   engine->caps.max_sas, engine->failures,
+			   engine->caps.max_sas, inflight, engine->failures,
 			   engine->rebinds, engine->batch,
 			   jiffies_to_msecs(engine->timeout));
+		show_totals(m, &totals);
+		seq_putc(m, '\n');
+	}
 	mutex_unlock(&esp_ring_mutex);
 	return 0;
 }
@@ -158,11 +169,13 @@ static void show_sa(struct seq_file *m, const struct esp_ring_sa *sa)
 		seq_printf(m, " src=%pI6c dst=%pI6c", &sa->saddr, &sa->daddr);
 	else
 		seq_printf(m, " src=%pI4 dst=%pI4", &sa->saddr, &sa->daddr);
-	seq_printf(m, " mode=%s cipher=%s auth=%s icv_len=%u esn=%u encap=%u reqid=%u prio=%s engine=%s rebinds=%u",
+	seq_printf(m, " mode=%s cipher=%s auth=%s icv_len=%u esn=%u encap=%u reqid=%u prio=%s engine=%s rebinds=%u inflight=%u",
 		   mode_name(p->mode), p->cipher_name, p->auth_name ?: "-",
 		   p->icv_len, p->esn, p->encap, sa->reqid,
 		   sa->prio == ESP_RING_PRIO_HIGH ? "high" : "low",
-		   sa->engine ? sa->engine->name : "software", sa->rebinds);
+		   sa->engine ? sa->engine->name : "software", sa->rebinds,
+		   /* Beside those of its packets the state has a reference. */
+		   refcount_read(&sa->ref) - 1);
 	show_totals(m, &totals);
 	show_exceptions(m, &totals);
 	seq_putc(m, '\n');
