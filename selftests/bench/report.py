@@ -1,12 +1,14 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
-"""report.py SAMPLES DIR ACCEL RUN WAIT: what the benchmark has shown.
+"""report.py VM DIR: what the benchmark has shown.
 
-Prints a table, and writes results.jsonl and plots to DIR. RUN and WAIT are the
-nanoseconds that the machine's threads ran, and waited for a host CPU.
+VM is where watch.py left samples and what the host did meanwhile. Prints a table,
+and writes results.jsonl and plots to DIR.
 
 Ratios are taken within a repetition, whose members are measured one right after
-the other, and then their median.
+the other, and then their median. Repetitions with a member for which the host
+had no CPU for more than QUIET of its time are left out where enough others are
+left: what remains of two CPUs then is no figure of ours.
 """
 import json
 import os
@@ -15,6 +17,8 @@ import sys
 
 import plot
 
+QUIET = 0.05
+ENOUGH = 3
 GCM = "aes128-gcm"
 FULL = 1400
 GOALS = (("soft.1cpu.vs_plain", "soft1", "plain", 0.95),
@@ -35,33 +39,48 @@ CPUS = {
 class Results:
     """The samples, by what they are of, and the records made of them."""
 
-    def __init__(self, path, conditions):
-        self.data, self.records, self.conditions = {}, [], conditions
-        with open(path, encoding="ascii") as f:
+    def __init__(self, vm):
+        self.data, self.records, self.conditions = {}, [], {"cpus": 2}
+        waits = []
+        with open(os.path.join(vm, "out/samples"), encoding="ascii") as f, \
+                open(os.path.join(vm, "host"), encoding="ascii") as host:
             for line in f:
-                s = json.loads(line)
+                s, h = json.loads(line), json.loads(host.readline() or "{}")
                 if s["test"] == "info":
-                    conditions.update({k: s[k] for k in
-                                       ("kernel", "cpu", "clocksource", "aead")})
+                    self.conditions.update({k: s[k] for k in (
+                        "kernel", "cpu", "clocksource", "aead")})
                     continue
+                s["wait"] = h.get("wait", 0)
+                self.conditions["accel"] = h.get("accel", "?")
+                waits.append(s["wait"])
                 key = (s["test"], s["variant"], s["alg"], s.get("size"))
                 self.data.setdefault(key, {})[s["rep"]] = s
+        self.conditions["host_wait"] = round(statistics.mean(waits), 4)
+
+    def quiet(self, reps, *keys):
+        """Those of reps in which the host was there for all of keys."""
+        good = [i for i in reps if
+                all(self.samples(*k)[i]["wait"] <= QUIET for k in keys)]
+        return good if len(good) >= ENOUGH else reps
 
     def samples(self, test, variant, alg=GCM, size=FULL):
         return self.data.get((test, variant, alg, size), {})
 
     def values(self, *key):
         field = "mbps" if key[0] == "tcp" else "pps"
-        return {rep: s[field] for rep, s in self.samples(*key).items()}
+        got = self.samples(*key)
+        return {rep: got[rep][field] for rep in self.quiet(list(got), key)}
 
     def median(self, *key):
         v = self.values(*key)
         return statistics.median(v.values()) if v else None
 
     def ratios(self, test, a, b, alg=GCM, size=FULL):
-        va = self.values(test, a, alg, size)
-        vb = self.values(test, b, alg, size)
-        return [va[r] / vb[r] for r in va if r in vb]
+        field = "mbps" if test == "tcp" else "pps"
+        ka, kb = (test, a, alg, size), (test, b, alg, size)
+        sa, sb = self.samples(*ka), self.samples(*kb)
+        reps = self.quiet([r for r in sa if r in sb], ka, kb)
+        return [sa[r][field] / sb[r][field] for r in reps]
 
     def add(self, name, values, unit, **conditions):
         if not values:
@@ -77,9 +96,11 @@ class Results:
 
 def crypto_only(r, a, b):
     """The same ratio without what generator and stack cost in any case."""
-    none, va, vb = (r.values("encrypt", v) for v in ("none", a, b))
-    return [(1 / vb[i] - 1 / none[i]) / (1 / va[i] - 1 / none[i])
-            for i in none if i in va and i in vb]
+    keys = [("encrypt", v, GCM, FULL) for v in ("none", a, b)]
+    none, sa, sb = (r.samples(*k) for k in keys)
+    reps = r.quiet([i for i in none if i in sa and i in sb], *keys)
+    return [(1 / sb[i]["pps"] - 1 / none[i]["pps"]) /
+            (1 / sa[i]["pps"] - 1 / none[i]["pps"]) for i in reps]
 
 
 def make_records(r):
@@ -155,8 +176,8 @@ def table(r):
         else:
             print("%-20s not measured" % name)
     print("\nthe machine waited for host CPUs for %.1f %% of its time%s" % (
-        c["host_wait"] * 100, "" if c["host_wait"] < 0.03 else
-        ": figures of two CPUs are too low, and all are noisy"))
+        c["host_wait"] * 100, "" if c["host_wait"] < QUIET else
+        ": not a quiet host, see n of each record"))
 
 
 def plots(r, out):
@@ -193,10 +214,8 @@ def plots(r, out):
 
 
 def main():
-    samples, out, accel, run, wait = sys.argv[1:6]
-    total = int(run) + int(wait)
-    r = Results(samples, {"accel": accel, "cpus": 2, "host_wait":
-                          round(int(wait) / total, 4) if total else 0})
+    vm, out = sys.argv[1:3]
+    r = Results(vm)
     make_records(r)
     with open(os.path.join(out, "results.jsonl"), "w", encoding="ascii") as f:
         for x in r.records:

@@ -21,7 +21,7 @@
  * Work waiting for each thread that is awake, before another one is woken: a
  * few large packets or many small ones, which are done before the other is up.
  */
-#define SOFT_BACKLOG	8192
+#define SOFT_BACKLOG	16384
 /* Work that a thread does before it tells the layer of it, while more waits. */
 #define SOFT_RELEASE	24576
 /* What a packet costs beside its bytes, in bytes. */
