@@ -11,7 +11,7 @@ SYSTEM=$(cat /share/system)
 SLOW=$(cat /share/slow)
 export SYSTEM SLOW
 # shellcheck source=selftests/lib/lib.sh
-. $LIB/lib.sh
+. "$LIB/lib.sh"
 
 cd /share/selftests || exit 1
 while read -r t secs; do

@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-only
+# For people.  The kernel's build reads Kbuild, not this.
+
+KDIR ?= /lib/modules/$(shell uname -r)/build
+SYSTEM ?= trixie
+CACHE = $(or $(ESP_RING_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/esp-ring)
+
+# what the machines, the checks and the benchmark need, by Debian's names
+PACKAGES = mmdebstrap debian-archive-keyring qemu-system-x86 seabios e2fsprogs util-linux \
+	uidmap tshark shellcheck perl python3 make git
+
+help:
+	@echo "make modules      build the modules for KDIR ($(KDIR))"
+	@echo "make demo         a tunnel with ESP offload in a virtual machine, shown"
+	@echo "make test         the test suite; T=pattern for a part, JOBS=n machines at a time"
+	@echo "make bench        the measurements of the software engine"
+	@echo "make check        what can be said of the sources without running them"
+	@echo "make shell        a console in a machine; SYSTEM=$(SYSTEM)"
+	@echo "make images       all systems' images, ahead of time"
+	@echo "make deps         apt-get install what all this needs"
+	@echo "make clean        the build directory"
+	@echo "make clean-cache  images, kernels, modules: $(CACHE)"
+
+modules:
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+# deps-check says what is missing, and as root on Debian installs it.
+deps-check:
+	@selftests/vm/deps $(PACKAGES)
+
+deps:
+	apt-get install --no-install-recommends $(PACKAGES)
+
+test: deps-check
+	@python3 selftests/run.py $(if $(JOBS),-j $(JOBS)) -- "$(T)"
+
+demo: deps-check
+	@selftests/demo/demo.sh
+
+bench: deps-check
+	@selftests/bench/run.sh
+
+check: deps-check
+	@selftests/check/run.sh
+
+shell: deps-check
+	@selftests/vm/shell $(SYSTEM)
+
+images: deps-check
+	@for s in trixie bookworm bpo debug; do selftests/vm/image $$s || exit; done
+
+clean:
+	rm -rf build
+	[ ! -d "$(KDIR)" ] || $(MAKE) -C $(KDIR) M=$(CURDIR) clean
+
+clean-cache:
+	@selftests/vm/clean-cache
+
+.PHONY: help modules deps deps-check test demo bench check shell images clean clean-cache
