@@ -124,11 +124,12 @@ def make_records(r):
                 suffix = ".%d" % size
             r.add(name + suffix, r.ratios("encrypt", a, b, alg, size), "ratio",
                   alg=alg, size=size)
-        r.add(name + ".crypto_only", crypto_only(r, a, b), "ratio", alg=GCM,
-              size=FULL)
         r.add("decrypt." + name, r.ratios("decrypt", a, b), "ratio", alg=GCM,
               size=FULL)
         r.add("tcp." + name, r.ratios("tcp", a, b, GCM, None), "ratio", alg=GCM)
+    # only where all is on one CPU is there a time to subtract
+    r.add("soft.1cpu.vs_plain.crypto_only", crypto_only(r, "soft1", "plain"),
+          "ratio", alg=GCM, size=FULL)
     r.add("tcp.soft.2cpu.vs_plain", r.ratios("tcp", "soft2", "plain", GCM, None),
           "ratio", alg=GCM)
     r.add("bench.host_wait", [r.conditions["host_wait"]], "ratio")
@@ -169,10 +170,9 @@ def table(r):
         x = by_name.get(name)
         if x:
             met = x["value"] > goal or (x["value"] == goal and goal != 1)
-            print("%-20s %.3f  (%.3f to %.3f in %d; crypto only %.3f)  goal %s %.2f: %s" % (
+            print("%-20s %.3f  (%.3f to %.3f in %d)  goal %s %.2f: %s" % (
                 name, x["value"], x["conditions"]["min"], x["conditions"]["max"],
-                x["conditions"]["n"], by_name[name + ".crypto_only"]["value"],
-                ">" if goal == 1 else ">=", goal, "met" if met else "MISSED"))
+                x["conditions"]["n"], ">" if goal == 1 else ">=", goal, "met" if met else "MISSED"))
         else:
             print("%-20s not measured" % name)
     print("\nthe machine waited for host CPUs for %.1f %% of its time%s" % (
