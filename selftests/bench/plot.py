@@ -3,12 +3,12 @@
 import math
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 760, 430
+WIDTH, HEIGHT = 900, 430
 LEFT, RIGHT, TOP, BOTTOM = 74, 24, 84, 56
 COLOURS = {"none": "#9aa0a6", "plain": "#4c78a8", "pcrypt": "#f2a541",
            "soft1": "#72b79e", "soft2": "#1b7f5c"}
 STYLE = ("text{font:13px system-ui,'DejaVu Sans',sans-serif;fill:#30343a}"
-         ".t{font-size:16px;font-weight:600}.s{font-size:12px}"
+         ".t{font-size:16px;font-weight:600}.s{font-size:12px}.v{font-size:10px}"
          ".g{stroke:#e3e6ea}.a{stroke:#8a9099}")
 
 
@@ -101,7 +101,7 @@ def bars(path, title, ylabel, groups):
                            'rx="2" fill="%s"/>' % (
                                x + 1, c.y(value), w - 2, c.y(0) - c.y(value),
                                COLOURS[colour]))
-            c.parts.append(text(x + w / 2, c.y(value) - 5, "%.0f" % value, "s",
+            c.parts.append(text(x + w / 2, c.y(value) - 5, "%.0f" % value, "v",
                                 "middle"))
             x += w
         c.parts.append(text(LEFT + wide * (i + 0.5), HEIGHT - BOTTOM + 22, label,
