@@ -295,45 +295,6 @@ def small_mtu(a, b):
         lab.ip_batch(["link set va mtu 1500"])
 
 
-def two_in_one(a, b):
-    """Transport in a tunnel: a packet passes through the layer twice, each way."""
-    p, q = lab.inner(4)
-    t = lab.Tunnel(a, b, "gcm128", ("tunnel", 4, 4))
-    u = lab.Tunnel(a, b, "cbc128-sha1", ("transport", 4, 4), policies=False)
-    # the transport SAs are between the inner addresses
-    a.flush()
-    b.flush()
-    t.outer, t.inner = lab.outer(4), (p, q)
-    t.new_sas()
-    u.outer = u.inner = (p, q)
-    u.new_sas()
-    for x, way in ((a, 0), (b, 1)):
-        s, d = ((p, q), (q, p))[way], ((q, p), (p, q))[way]
-        to, ti = (t.outer, t.outer[::-1])[way], (t.outer[::-1], t.outer)[way]
-        two_templates(x, *s, lab.OUT, s, to)
-        two_templates(x, *d, lab.IN, d, ti)
-    before = {n: lab.xfrm_stat(n) for n in (None, lab.PEER)}
-    bad, _ = lab.ping(p, q, [0, 100, 1000] * 10)
-    check(not bad, "%d pings lost: %r" % (len(bad), [lab.stat_diff(o, n) for n, o in
-                                                     before.items()]))
-    for spi in (t.out, t.inn, u.out, u.inn):
-        d = lab.layer_sa(spi)
-        check(d and d["packets"] == 30 and not lab.drops(d), "%r" % d)
-
-
-def two_templates(x, src, dst, way, first, second):
-    """A policy of two templates: transport, and a tunnel around it."""
-    import xfrmnl
-    data = xfrmnl.selector(src, dst) + xfrmnl.LFT + b"\0" * 32
-    data += struct.pack("=IIBBBB4x", 0, 0, way, 0, 0, 0)
-    tm = b""
-    for (s, d), mode in ((first, 0), (second, 1)):
-        tm += xfrmnl.addr(d) + struct.pack(">IB3x", 0, 50)
-        tm += struct.pack("=H2x", xfrmnl.family(d)) + xfrmnl.addr(s)
-        tm += struct.pack("=IBBBxIII", 0, mode, 0, 0, *[0xffffffff] * 3)
-    x.request(xfrmnl.NEWPOLICY, data + xfrmnl.attr(xfrmnl.A_TMPL, tm), 0x600)
-
-
 def edges():
     lab.load()
     lab.hosts_up()
@@ -368,7 +329,6 @@ def edges():
         ("nonlinear and shared packets are counted", fresh(exceptions)),
         ("counters of SAs stay with the port", fresh(port_counters)),
         ("path MTU", fresh(small_mtu)),
-        ("transport mode inside tunnel mode", fresh(two_in_one)),
         ("unloads after all that", unload),
     ]
 

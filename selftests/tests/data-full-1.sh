@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Every mode, family, algorithm and ESN: the whole product, half 1.
+#
+# systems: trixie
+# timeout: 600
+# group: full1
+exec python3 "$LIB/../tools/data.py" full 0 15
