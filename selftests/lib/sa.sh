@@ -60,9 +60,9 @@ gcm_pair() {
 	# A word list.  An output SA of 7.x takes no replay window.
 	# shellcheck disable=SC2046,SC2086
 	gcm_sa "" "$_a" "$_b" "$SPI_OUT" "$_ko" "$_m" ${_o:+$(hw_offload "$_o" out)} &&
-		gcm_sa "" "$_b" "$_a" "$SPI_IN" "$_ki" "$_m" replay-window 32 \
+		gcm_sa "" "$_b" "$_a" "$SPI_IN" "$_ki" "$_m" replay-window 1024 \
 			${_o:+$(hw_offload "$_o" in)} &&
-		gcm_sa on_b "$_a" "$_b" "$SPI_OUT" "$_ko" "$_m" replay-window 32 &&
+		gcm_sa on_b "$_a" "$_b" "$SPI_OUT" "$_ko" "$_m" replay-window 1024 &&
 		gcm_sa on_b "$_b" "$_a" "$SPI_IN" "$_ki" "$_m"
 }
 

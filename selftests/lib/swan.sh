@@ -14,6 +14,11 @@ swan_start() {
 	mkdir -p $SWAN/"$_h"/run $SWAN/"$_h"/etc /etc/swanctl
 	cp -r "$2"/. $SWAN/"$_h"/etc/
 	: >$SWAN/"$_h"/log
+	# strongSwan complains about each that is not there
+	for _x in x509 x509ca x509ocsp x509aa x509ac x509crl pubkey private rsa \
+		ecdsa pkcs8 pkcs12; do
+		mkdir -p $SWAN/"$_h"/etc/$_x
+	done
 	# shellcheck disable=SC2016
 	bg $_on unshare --mount sh -c '
 		mount --make-rprivate /

@@ -15,6 +15,11 @@ ping_b() {
 
 # bg COMMAND...: in the background, killed by reset at the latest
 bg() {
+	# the process itself, not a subshell that would run a function
+	if [ "$1" = on_b ]; then
+		shift
+		set -- ip netns exec peer "$@"
+	fi
 	"$@" </dev/null &
 	BG=$!
 	echo $BG >>/run/bg.pids
