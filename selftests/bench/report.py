@@ -17,7 +17,7 @@ import sys
 
 import plot
 
-QUIET = 0.05
+QUIET = 0.08
 ENOUGH = 3
 GCM = "aes128-gcm"
 FULL = 1400
@@ -43,7 +43,7 @@ class Results:
         self.data, self.records, self.conditions = {}, [], {"cpus": 2}
         waits = []
         with open(os.path.join(vm, "out/samples"), encoding="ascii") as f, \
-                open(os.path.join(vm, "host"), encoding="ascii") as host:
+                open(os.path.join(vm, "out/host"), encoding="ascii") as host:
             for line in f:
                 s, h = json.loads(line), json.loads(host.readline() or "{}")
                 if s["test"] == "info":

@@ -3,7 +3,7 @@
 """watch.py DIR COMMAND...: run the machine and see whether the host let it.
 
 DIR/out/samples grows by a line with each sample of guest.py. For each of them a
-line of JSON goes to DIR/host: the accelerator, and the share of the
+line of JSON goes to DIR/out/host: the accelerator, and the share of the
 time since the last one for which a virtual CPU waited for one of the host's. A
 sample of two CPUs is none if one of them was not there.
 """
@@ -64,7 +64,8 @@ def main():
     samples = os.path.join(top, "out/samples")
     qemu, lines, last, since = None, 0, [0, 0], time.monotonic()
     with subprocess.Popen(command, start_new_session=True) as boot, \
-            open(os.path.join(top, "host"), "w", encoding="ascii") as out:
+            open(os.path.join(top, "out/host"), "w", encoding="ascii",
+                 buffering=1) as out:
         while boot.poll() is None:
             time.sleep(POLL)
             if not qemu:
