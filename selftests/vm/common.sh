@@ -29,12 +29,14 @@ key_of() {
 	done | sha256sum | cut -c1-12
 }
 
-# Run a command as root of a user namespace, or as the root one is.
+# Run a command as root of a user namespace, or as the root one is.  The user
+# is root there, unlike in mmdebstrap's own helper, so that what belongs to the
+# user can be written.
 as_root() {
 	if [ "$(id -u)" = 0 ]; then
 		"$@"
 	else
-		mmdebstrap --unshare-helper "$@"
+		unshare --user --map-root-user --map-auto "$@"
 	fi
 }
 
@@ -50,7 +52,8 @@ in_root() {
 		mkdir -p "$r/work"
 		mount --bind "$d" "$r/work"
 		mount -t proc proc "$r/proc"
-		mount -t tmpfs tmpfs "$r/dev"
+		# not sticky: fs.protected_regular would refuse >/dev/null
+		mount -t tmpfs -o mode=755 tmpfs "$r/dev"
 		for n in null zero random urandom full tty; do
 			: >"$r/dev/$n"
 			mount --bind "/dev/$n" "$r/dev/$n"
