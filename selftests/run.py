@@ -165,6 +165,7 @@ class LogReader:
         self.report, self.system, self.path = report, system, path
         self.pos, self.rest = 0, ""
         self.current, self.done = None, []
+        self.windows = []       # [test, begin, end] in seconds of the day's clock
         self.broken = False
         self.lines, self.n, self.plan, self.failed = [], 0, None, 0
         self.pending, self.last = None, 0.0
@@ -227,6 +228,7 @@ class LogReader:
 
     def begin(self, name, _):
         self.current, self.last = name, time.monotonic()
+        self.windows.append([name, time.time(), None])
         self.lines, self.n, self.plan, self.failed = [], 0, None, 0
 
     def end(self, name, status):
@@ -246,7 +248,15 @@ class LogReader:
             why += "".join("\n" + x for x in self.lines[-15:])
             self.report.add(self.name("comes to its end"), "failed", why, log=self.path)
         self.done.append(name)
+        self.windows[-1][2] = time.time()
         self.current = None
+
+    def where(self, when):
+        """Which test ran when a packet was captured, as well as clocks agree."""
+        for name, begin, end in reversed(self.windows):
+            if when >= begin - 0.2:
+                return ("in " if not end or when <= end else "after ") + name + ": "
+        return ""
 
     def reset_failed(self, name, _):
         self.broken = True
@@ -305,7 +315,7 @@ def run_machine(report, system, group, tests, share, number):
         # it did not get to the first: it will not the next time either
         report.add(f"{system}/{left[0].name}: starts", "failed", why, log=boot.console(m))
         left = left[1:]
-    host_checks(report, label, m)
+    host_checks(report, label, m, reader.where)
     return left
 
 
@@ -327,7 +337,7 @@ def splats(m):
     return found
 
 
-def host_checks(report, label, m):
+def host_checks(report, label, m, where):
     """What is looked at from outside, in the same way for all tests."""
     start = time.monotonic()
     found = splats(m)
@@ -337,7 +347,7 @@ def host_checks(report, label, m):
     start = time.monotonic()
     pcaps = [boot.pcap(m, n) for n in ("va", "ea")]
     pcaps = [p for p in pcaps if os.path.exists(p)]
-    bad, seen = wire.clear(pcaps)
+    bad, seen = wire.clear(pcaps, where)
     if bad:
         bad = [f"{len(bad)} packets"] + bad[:20] + ["captures: " + " ".join(
             os.path.relpath(p, TOP) for p in pcaps)]

@@ -194,17 +194,17 @@ def describe(frame):
     return "%s -> %s" % (ipaddress.ip_address(a), ipaddress.ip_address(b))
 
 
-def clear(paths):
-    """(what was wrong, what was seen) of captures."""
+def clear(paths, where=lambda when: ""):
+    """(what was wrong, what was seen) of captures; where names a moment."""
     bad, seen = [], collections.Counter()
     for path in paths:
         wire = Wire()
         for number, when, frame in packets(path):
             why = wire.judge(frame)
             if why:
-                bad.append("%s: packet %d at %.3f: %s: %s, %d bytes" % (
-                    os.path.basename(path), number, when, describe(frame), why,
-                    len(frame)))
+                bad.append("%s%s: packet %d at %.3f: %s: %s, %d bytes" % (
+                    where(when), os.path.basename(path), number, when,
+                    describe(frame), why, len(frame)))
         seen.update(wire.seen)
     return bad, seen
 

@@ -86,15 +86,26 @@ _extra_links() {
 	done
 }
 
+# Every process but this one and the first, which are the machine's own.
+_kill_all() {
+	for _d in /proc/[0-9]*; do
+		_pid=${_d#/proc/}
+		[ "$_pid" != 1 ] && [ "$_pid" != $$ ] || continue
+		# a thread of the kernel has no command line
+		[ -z "$(tr -d '\0' 2>/dev/null <"$_d/cmdline")" ] || kill -9 "$_pid" 2>/dev/null
+	done
+}
+
 # reset: the machine as it was booted.  guest-run.sh calls it after each test
 # file, so a test need not.  The modules go last: they hold what is above.
 reset() {
-	[ ! -f /run/bg.pids ] || xargs kill -9 </run/bg.pids 2>/dev/null
-	rm -f /run/bg.pids
-	swan_stop
-	for _pid in $(ip netns pids peer); do
-		kill -9 "$_pid" 2>/dev/null
+	# first of all nothing may be sent: soon there will be no policy
+	for _d in va ea vb eb; do
+		ip link set $_d down 2>/dev/null
+		ip -n peer link set $_d down 2>/dev/null
 	done
+	_kill_all
+	rm -rf /run/bg.pids "${SWAN:?}"
 	for _ns in $(ip netns list | cut -d' ' -f1); do
 		[ "$_ns" = peer ] || ip netns del "$_ns"
 	done
