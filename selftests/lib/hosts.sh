@@ -90,7 +90,7 @@ _extra_links() {
 _kill_all() {
 	for _d in /proc/[0-9]*; do
 		_pid=${_d#/proc/}
-		[ "$_pid" != 1 ] && [ "$_pid" != $$ ] || continue
+		if [ "$_pid" = 1 ] || [ "$_pid" = $$ ]; then continue; fi
 		# a thread of the kernel has no command line
 		[ -z "$(tr -d '\0' 2>/dev/null <"$_d/cmdline")" ] || kill -9 "$_pid" 2>/dev/null
 	done
