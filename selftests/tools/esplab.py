@@ -268,8 +268,11 @@ def hosts_up(pairs="ve"):
                 write("/proc/sys/net/" + f, "0")
         # "-6 route" inside a batch is not understood: two batches
         ip_batch([x for x in lines if x[0] != "-"], ns)
-        ip_batch([x[3:].replace("route", "-6 route", 0) for x in lines if x[0] == "-"],
-                 ns)
+        ip_batch([x[3:] for x in lines if x[0] == "-"], ns)
+    for p in pairs:
+        for dev, ns in ((p + "a", None), (p + "b", PEER)):
+            check(wait_for(lambda d=dev, n=ns: "LOWER_UP" in sh("ip link show " + d, ns=n), 15),
+                  "%s: no link" % dev)
 
 
 # ---- algorithms ----

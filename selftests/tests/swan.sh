@@ -1,0 +1,8 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# strongSwan with hw_offload = auto, crypto and no; rekeying under load.
+#
+# timeout: 300
+# group: swan
+exec python3 "$LIB/../tools/swan.py"
