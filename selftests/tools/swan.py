@@ -165,7 +165,13 @@ def feature_off():
 
 
 def lossless(load):
-    load.lossless()
+    """None lost on the way.  A sender can be told of an SA that charon deleted
+    between the choice of it and its use: the kernel's own race, in software too."""
+    for f in (load.a, load.b):
+        check(not f["lost"] and f["refused"] <= 3, "lost: %r" % f)
+        check(f["got"] > 10, "hardly any traffic: %r" % f)
+        if f["refused"]:
+            lab.note("%d packets were refused to the sender" % f["refused"])
 
 
 def rekeyed():
