@@ -438,8 +438,9 @@ def main():
         sys.exit("error: missing: " + " ".join(t for t, _ in lost) +
                  "; on Debian: make deps, or apt-get install " +
                  " ".join(sorted({p for _, p in lost})))
-    # a signal ends the machines too
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    # at once, not when all machines are done; they end with this process
+    for s in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(s, lambda number, _: os._exit(128 + number))
     os.makedirs(BUILD, exist_ok=True)
     report, start = Report(), time.monotonic()
     jobs(report, o.pattern, systems, o.j or max(1, (os.cpu_count() or 2) // 2 + 1))

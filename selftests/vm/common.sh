@@ -87,6 +87,17 @@ lock() {
 	}
 }
 
+# prune PREFIX KEEP: of the directories PREFIX-HASH keep those last used.  Other
+# checkouts may share the cache, so not only one.
+prune() {
+	# names without anything strange in them, and none that is being made
+	# shellcheck disable=SC2012
+	ls -dt "$1"-????????????/ 2>/dev/null | tail -n +$(($2 + 1)) |
+		while read -r _old; do
+			as_root rm -rf "$_old"
+		done
+}
+
 # The user land a system runs on; debug is trixie with a kernel of its own.
 user_land() {
 	case $1 in
