@@ -74,7 +74,7 @@ def command_line(m, img, accel):
               "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
     for name, model, hub, mac in NICS:
         a += ["-netdev", f"hubport,id={name},hubid={hub}",
-              "-device", f"{model},netdev={name},mac=52:54:00:e5:70:{mac:02x}"]
+              "-device", f"{model},netdev={name},romfile=,mac=52:54:00:e5:70:{mac:02x}"]
         if name.endswith("a"):
             a += ["-object", f"filter-dump,id=dump-{name},netdev={name},maxlen=262144,"
                              f"file={pcap(m, name)}"]
