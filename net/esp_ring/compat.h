@@ -94,6 +94,17 @@ static inline struct net_device *alloc_netdev_dummy(int sizeof_priv)
 #define ESP_RING_FLUSH_ON_UNREGISTER 0
 #endif
 
+#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
+/*
+ * xfrm_input() drops its reference to skb->dev of an asynchronous packet when
+ * an xfrm interface has put itself there: one reference too many of that device,
+ * which can then never be deleted. Newer kernels refuse such SAs themselves.
+ */
+#define ESP_RING_NO_IF_ID_IN 1
+#else
+#define ESP_RING_NO_IF_ID_IN 0
+#endif
+
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 /* No extack reaches state_add: the reason goes to the log instead. */
 #define ESP_RING_EXTACK_IN_LOG 1

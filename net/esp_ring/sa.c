@@ -73,6 +73,11 @@ static int check_state(const struct xfrm_state *x,
 		NL_SET_ERR_MSG_MOD(extack, "only UDP encapsulation can be offloaded");
 		return -EOPNOTSUPP;
 	}
+	if (ESP_RING_NO_IF_ID_IN && x->if_id &&
+	    x->xso.dir == XFRM_DEV_OFFLOAD_IN) {
+		NL_SET_ERR_MSG_MOD(extack, "inbound SAs of xfrm interfaces cannot be offloaded");
+		return -EOPNOTSUPP;
+	}
 	if (x->tfcpad) {
 		NL_SET_ERR_MSG_MOD(extack, "TFC padding cannot be offloaded");
 		return -EOPNOTSUPP;
