@@ -241,13 +241,13 @@ class DevTunnel(lab.Tunnel):
 
     def __init__(self, a, b, veth, **args):
         self.veth = veth
-        old = lab.outer
-        lab.outer = lambda fam, pair="v": (veth.a, veth.b)
+        old = lab.OUTER[0]
+        lab.OUTER[0] = lambda fam, pair="v": (veth.a, veth.b)
         try:
             super().__init__(a, b, args.pop("alg", "gcm128"), ("transport", 4, 4),
                              dev=veth.dev, **args)
         finally:
-            lab.outer = old
+            lab.OUTER[0] = old
 
 
 def device_removed(kind):

@@ -334,7 +334,9 @@ def udp_encap(a, b):
 
 
 def xfrm_interface(a, b):
-    """An xfrm interface on an offloading port; 7.x takes no inbound if_id."""
+    """An xfrm interface on an offloading port: outbound.  7.x takes no inbound
+    if_id; before that the core puts a reference to the wrong device where input
+    is asynchronous (on 6.1 the interface could never be deleted), so we refuse."""
     if lab.status("ip link add xf0 type xfrm dev va if_id 42")[0]:
         return "no xfrm interfaces"
     try:
@@ -342,19 +344,18 @@ def xfrm_interface(a, b):
                "ip route add 10.8.60.2/32 dev xf0 src 10.8.60.1")
         lab.sh("ip -n peer addr add 10.8.60.2/32 dev lo; "
                "ip -n peer route add 10.8.60.1/32 via 10.9.1.1 src 10.8.60.2")
-        dirs = "oi"
         try:
             t = lab.Tunnel(a, b, "gcm128", ("tunnel", 4, 4), policies=False,
-                           sa_args={"if_id": 42}, sa_args_peer={}, dirs=dirs)
+                           sa_args={"if_id": 42}, sa_args_peer={})
+            told(t.warnings[:1], "inbound SAs of xfrm interfaces")
         except lab.NlError as e:
             check(lab.KVER >= (6, 16) and "if_id" in e.msg, "%s" % e)
             lab.note("inbound: %s" % e.msg)
             a.flush()
             b.flush()
-            dirs = "o"
             t = lab.Tunnel(a, b, "gcm128", ("tunnel", 4, 4), policies=False,
-                           sa_args={"if_id": 42}, sa_args_peer={}, dirs=dirs)
-        check(t.offloaded() == (True, dirs == "oi"), "%r" % (t.offloaded(),))
+                           sa_args={"if_id": 42}, sa_args_peer={}, dirs="o")
+        check(t.offloaded() == (True, False), "%r" % (t.offloaded(),))
         p, q = "10.8.60.1", "10.8.60.2"
         for d, s in ((lab.OUT, (p, q)), (lab.IN, (q, p)), (lab.FWD, (q, p))):
             tm = t.outer if d == lab.OUT else t.outer[::-1]
@@ -367,7 +368,8 @@ def xfrm_interface(a, b):
     finally:
         a.flush()
         b.flush()
-        lab.status("ip link del xf0")
+        code, text = lab.status("timeout 20 ip link del xf0")
+        check(not code, "the interface cannot be deleted: %d %s" % (code, text))
         lab.status("ip -n peer addr del 10.8.60.2/32 dev lo")
         lab.status("ip -n peer route del 10.8.60.1/32")
     return None
@@ -391,12 +393,12 @@ def stacked_path(a, b):
             lab.sh("ip neigh replace 10.9.90.2 lladdr %s dev top nud permanent; "
                    "ip -n peer neigh replace 10.9.90.1 lladdr %s dev %s nud permanent" % (
                        lab.mac(dev_b, lab.PEER), lab.mac("top"), dev_b))
-            old = lab.outer
-            lab.outer = lambda fam, pair="v": ("10.9.90.1", "10.9.90.2")
+            old = lab.OUTER[0]
+            lab.OUTER[0] = lambda fam, pair="v": ("10.9.90.1", "10.9.90.2")
             try:
                 t = lab.Tunnel(a, b, "gcm128", ("transport", 4, 4), dev="top")
             finally:
-                lab.outer = old
+                lab.OUTER[0] = old
             check(t.offloaded() == (True, True), "%s: not offloaded" % kind)
             check(lab.wait_for(lambda: not lab.ping(*t.inner, [0])[0], 5), "%s: no ping" % kind)
             check(not lab.ping(*t.inner, [0, 500, 1300, 3000])[0], "%s: pings" % kind)
@@ -424,12 +426,12 @@ def ppp(a, b):
         return "pppd does not come up"
     try:
         check(feature("ppp7") == "on", "ppp7: %s" % feature("ppp7"))
-        old = lab.outer
-        lab.outer = lambda fam, pair="v": ("10.9.95.1", "10.9.95.2")
+        old = lab.OUTER[0]
+        lab.OUTER[0] = lambda fam, pair="v": ("10.9.95.1", "10.9.95.2")
         try:
             t = lab.Tunnel(a, b, "gcm128", ("transport", 4, 4), dev="ppp7")
         finally:
-            lab.outer = old
+            lab.OUTER[0] = old
         check(t.offloaded() == (True, True), "not offloaded")
         check(lab.wait_for(lambda: not lab.ping(*t.inner, [0])[0], 5), "no ping")
         check(not lab.ping(*t.inner, [0, 500, 1300])[0], "pings")

@@ -14,7 +14,7 @@ from esplab import check
 CONF = os.path.join(os.environ["SHARE"], "strongswan-conf")
 TMP = "/tmp/swanconf"
 VERSION = tuple(int(x) for x in re.findall(r"\d+", lab.status(
-    "swanctl --version")[1])[:2])
+    "swanctl --version")[1])[:3])
 
 
 def bed(text, ok=True):
@@ -87,14 +87,20 @@ def start(conf, hw):
     path = TMP + "/a/swanctl.conf"
     text = lab.read(path)
     check(len(re.findall(r"^\s*hw_offload = \w+$", text, re.M)) == 1, "no hw_offload")
-    lab.write(path, re.sub(r"^(\s*hw_offload = )\w+$", r"\1" + hw, text, flags=re.M))
+    lab.write(path, re.sub(r"^(\s*hw_offload = )\w+$", r"\1" + word(hw), text, flags=re.M))
     for h in "ab":
         bed("swan_start %s %s/%s" % (h, TMP, h))
 
 
+def word(hw):
+    """strongSwan 5.9.8 says yes where later ones say crypto."""
+    return "yes" if hw == "crypto" and VERSION < (5, 9, 11) else hw
+
+
 def set_hw(hw):
     path = "/tmp/swan/a/etc/swanctl.conf"
-    lab.write(path, re.sub(r"^(\s*hw_offload = )\w+$", r"\1" + hw, lab.read(path), flags=re.M))
+    lab.write(path, re.sub(r"^(\s*hw_offload = )\w+$", r"\1" + word(hw), lab.read(path),
+                           flags=re.M))
     bed("swan a --load-all --noprompt")
 
 
