@@ -127,11 +127,10 @@ check_shell() {
 }
 
 check_python() {
-	files | grep '\.py$' | xargs -r python3 -c '
-import sys
-for f in sys.argv[1:]:
-    compile(open(f).read(), f, "exec")' >"$out/python.log" 2>&1
-	result "style: python compiles" $? "$out/python.log"
+	# the facade esplab.py imports for others
+	files | grep '\.py$' | xargs -r pyflakes3 2>&1 | grep -v 'tools/esplab\.py' >"$out/python.log"
+	[ ! -s "$out/python.log" ]
+	result "style: pyflakes" $? "$out/python.log"
 }
 
 check_tree() {

@@ -8,7 +8,6 @@ import struct
 import time
 
 import esplab as lab
-import xfrmnl
 from esplab import check
 
 TRACE = "/sys/kernel/tracing/"

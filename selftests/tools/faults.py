@@ -8,7 +8,6 @@ After each: traffic goes on, or stops cleanly; what is lost is counted; nothing
 is doubled, damaged or out of order.
 """
 import os
-import socket
 import sys
 import threading
 import time

@@ -118,7 +118,7 @@ def run_tests(tests, prefix=""):
             why = fn()
         except Fail as e:
             tap.ok(False, name, str(e))
-        except (Exception, SystemExit) as e:  # pylint: disable=broad-except
+        except (Exception, SystemExit):  # pylint: disable=broad-except
             import traceback
             tap.ok(False, name, traceback.format_exc())
         else:

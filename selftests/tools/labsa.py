@@ -6,7 +6,7 @@ import socket
 
 import xfrmnl
 from xfrmnl import IN, OUT, FWD, OFF_INBOUND, Ns
-from labbase import (DEBUGFS, check, inner, outer, read, write)
+from labbase import DEBUGFS, inner, outer, read
 
 
 # ---- algorithms ----

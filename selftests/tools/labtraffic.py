@@ -11,7 +11,7 @@ import struct
 import time
 
 from xfrmnl import Ns, Xfrm
-from labbase import (PEER, SLOW, check, inner, load, read, sh, write)
+from labbase import PEER, SLOW, check, note, sh
 
 
 # ---- traffic ----
@@ -226,7 +226,7 @@ class Flow:
         seen = set()
         last = -1
         dup = late = bad = 0
-        gap = gap_at = 0
+        gap = 0
         before = time.monotonic()
         self.rx.settimeout(0.2)
         while True:
@@ -238,7 +238,7 @@ class Flow:
                 continue
             now = time.monotonic()
             if last >= 0 and now - before > gap:
-                gap, gap_at = now - before, last
+                gap = now - before
             before = now
             n = struct.unpack_from("!I", p)[0]
             if p[4:] != fill:

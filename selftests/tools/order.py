@@ -1,14 +1,11 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Order within an SA, and changing SAs under load."""
-import os
 import select
 import struct
-import sys
 import time
 
 import esplab as lab
-import xfrmnl
 from esplab import check
 
 

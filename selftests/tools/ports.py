@@ -5,7 +5,6 @@ when an SA is not offloaded."""
 import os
 import socket
 import struct
-import time
 
 import esplab as lab
 import xfrmnl
