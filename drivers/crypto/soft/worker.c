@@ -361,10 +361,18 @@ out:
 	atomic_dec(&soft_nr_running);
 }
 
-/* The CPU is there; also called for each one when the threads are made. */
+/*
+ * The CPU is there; also called for each one when the threads are made, by the
+ * thread itself, which on a busy machine may be long after the engine has been
+ * registered and given packets that nobody could be woken for.
+ */
 static void soft_unpark(unsigned int cpu)
 {
 	cpumask_set_cpu(cpu, &soft_ready);
+	/* ready before head, with the barrier in soft_doorbell() */
+	smp_mb();
+	if (soft_any_waiting())
+		soft_wake(cpu);
 }
 
 /* The CPU goes. */
