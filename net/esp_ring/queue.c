@@ -398,8 +398,9 @@ int esp_ring_queue_init(struct esp_ring_queue *q, struct esp_ring_engine *engine
 	q->home = -1;
 	dql_init(&q->dql, HZ);
 	q->dql.min_limit = desc->min_inflight;
-	q->dql.limit = desc->min_inflight;
 	dql_reset(&q->dql);
+	/* What is always let in: without this the first packet goes alone. */
+	q->dql.adj_limit = q->dql.limit;
 
 	q->counts = alloc_percpu(struct esp_ring_counts);
 	q->interrupts = alloc_percpu(u64);
