@@ -74,8 +74,8 @@ class Look:
         self.by_dev = collections.Counter()
         self.tags = {}
         self.fragments = 0
-        self.largest = 0
-        self.frames = []
+        # of the largest IP packet
+        self.sizes = collections.Counter()
 
     def read(self):
         for dev, w in self.wires.items():
@@ -110,9 +110,8 @@ class Look:
         self.spis[spi] += 1
         self.by_dev[dev, spi] += 1
         self.tags.setdefault(spi, set()).add(tuple(strip(p)[2]))
-        self.largest = max(self.largest, len(p) - 14)
+        self.sizes[spi] = max(self.sizes[spi], len(p) - 14)
         self.fragments += bool(more)
-        self.frames.append(p)
 
     def close(self):
         for w in self.wires.values():
@@ -192,6 +191,20 @@ class Case:
         for ns, was in self.stat.items():
             diff = {k: v for k, v in lab.stat_diff(was, ns).items() if k not in allow}
             check(not diff, "xfrm_stat of %s: %r" % (ns or "A", diff))
+
+    def diagnosis(self):
+        """What a person asks first when packets are missing"""
+        x, y = self.a.sas(), self.b.sas()
+        lines = ["errors at A %r, at B %r" % tuple(
+            lab.stat_diff(was, ns) for ns, was in self.stat.items())]
+        for d in lab.kv("sas"):
+            spi = int(d["spi"], 16)
+            n = {k: v for k, v in d.items() if v and (k.startswith("drop") or k in (
+                "packets", "software", "inflight", "linearised"))}
+            lines.append("%s %s, reqid %d: layer %r, A's SA %r, B's SA %r, wire %d" % (
+                d["spi"], d["queue"], d["reqid"], n, x.get(spi, {}).get("packets"),
+                y.get(spi, {}).get("packets"), self.look.spis[spi]))
+        return "\n".join(lines)
 
     def software(self, spi, least=10):
         """The SA works, and the layer does not know it."""
@@ -333,6 +346,8 @@ def run(tests, devs=("vb", "eb")):
             case.start()
             try:
                 return fn(case)
+            except lab.Fail as e:
+                raise lab.Fail("%s\n%s" % (e, case.diagnosis())) from e
             finally:
                 a.flush()
                 b.flush()

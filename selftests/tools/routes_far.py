@@ -69,7 +69,7 @@ def far(case, v6, beyond, here):
                       "link set vb mtu %d" % here], lab.PEER)
         lab.ip_batch(["link set lo up", "addr add %s2/%d dev eth0%s" % (
                           *net, " nodad" if v6 else ""),
-                      "addr add %s/32 dev lo" % b_inner, "link set eth0 up"], "far")
+                      "addr add %s/32 dev lo" % b_inner, "link set eth0 up mtu %d" % beyond], "far")
         six = "-6 " if v6 else ""
         lab.sh("ip -n far %sroute add default via %s1" % (six, net[0]))
         if v6:
