@@ -86,16 +86,19 @@ def session(a, b, daemon, far=None):
         lab.note("%s: %s to %s; at A %s" % (dev, ours, theirs, re.search(
             r"esp-hw-offload: \w+", lab.sh("ethtool -k " + dev))[0]
             if (server if daemon is b else client).ns is None else ""))
-        before, _ = swan.in_engine(5)
+        before, was = swan.in_engine(5)
         look.clear()
-        was = swan.mark()
         swan.traffic(ours, theirs, ns_b=ns, tcp=200000)
-        total, spis = swan.in_engine(before + 60 // lab.SLOW)
-        look.read()
-        base, now = {s: look.spis[s] for s in spis}, lab.Xfrm().sas()
-        check(was and all(base[s] and now[s]["packets"] >= base[s] for s in spis),
-              "on the wire %r, by the SAs %r" % (base, spis))
-        lab.note("%d packets" % total)
+
+        def on_the_wire():
+            look.read()
+            now = swan.in_engine(before)[1]
+            return {s: (n - was[s], look.spis[s]) for s, n in now.items()}
+
+        lab.wait_for(lambda: all(x == y for x, y in on_the_wire().values()), 2)
+        check(all(x == y for x, y in on_the_wire().values()),
+              "by the SAs and on the wire: %r" % on_the_wire())
+        lab.note("%d packets" % swan.in_engine(before + 60 // lab.SLOW)[0])
     finally:
         for d in (client, server):
             if d:
