@@ -4,6 +4,8 @@
 # Routes through GRE, VXLAN and ESP, of forwarded traffic, by policy, mark,
 # flowtable and queueing discipline.
 #
+# On debug in one shape instead of two, for time.
+#
 # timeout: 240
 # group: routes
 exec python3 "$LIB/../tools/routes_nets.py"

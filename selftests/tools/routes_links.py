@@ -110,6 +110,15 @@ def active():
     return lab.read("/sys/class/net/bond7/bonding/active_slave").strip()
 
 
+def settle(case, secs=10):
+    """Until packets get through at all, by an SA that is not looked at"""
+    t = lab.Tunnel(case.a, case.b, offload=False)
+    answers(t, secs)
+    check(lab.wait_for(lambda: not lab.ping(*t.inner, [0] * 20, timeout=0.5)[0], secs),
+          "packets get lost")
+    case.start_same()
+
+
 def switch(dev):
     """Both ends change to that port, as soon as its link is up."""
     for ns, d in (("", dev), ("-n peer ", dev[0] + "b")):
@@ -124,16 +133,17 @@ def bond_backup(case):
         if why:
             return why
         check(lab.wait_for(lambda: active() == "va", 5), "active: %r" % active())
+        settle(case)
         both_shapes(case, "va")
         t = case.tunnel(dev="va")
-        answers(t)
         traffic(t)
         before = case.used(t)
         for dev in ("ea", "va"):
             switch(dev)
+            # one of the two was first; what was lost then was lost by the bond
             answers(t)
             traffic(t)
-            now = case.used(t)
+            now = case.used(t, wire=False, peer=False)
             check(all(now[w]["layer"] >= before[w]["layer"] + 10 for w in "oi"),
                   "%r, then %r" % (before, now))
             before = now
@@ -150,6 +160,7 @@ def bond_offload(case):
         if why:
             return why
         lab.wait_for(lambda: active() == "va", 5)
+        settle(case)
         taken = lab.KVER >= (6, 16)
         t = case.tunnel(dev="bond7", want=(taken, taken))
         answers(t)
@@ -194,6 +205,7 @@ def bond_lacp(case):
         except lab.NlError as e:
             lab.note("on the bond: %s" % e)
         case.start_same()
+        settle(case)
         both_shapes(case, "ea")
     return None
 

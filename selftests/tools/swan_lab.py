@@ -51,7 +51,7 @@ class Daemon:
 
     def __init__(self, name, conf, ns=None, edit=None, settings=""):
         """conf: a directory below strongswan-conf/; edit: changes its text"""
-        self.name, self.ns = name, ns
+        self.name, self.ns, self.title = name, ns, conf
         self.dir = "%s/%s" % (TMP, name)
         self.etc = self.dir + "/etc"
         shutil.rmtree(self.dir, ignore_errors=True)
@@ -114,6 +114,10 @@ class Daemon:
         self.process = None
         if self in _running:
             _running.remove(self)
+            # for who looks into a failure
+            with open("%s/%s.log" % (os.environ.get("OUT", TMP), self.name), "a",
+                      encoding="ascii") as f:
+                f.write("==== %s\n%s" % (self.title, self.log()))
 
 
 _running = []
@@ -162,9 +166,10 @@ def certificates(*hosts):
 # ---- the SAs ----
 
 def states(ns=None):
-    """ESP states as text, without those that wait for an answer"""
-    return [b for b in re.split(r"^(?=src )", lab.sh("ip xfrm state", ns=ns), flags=re.M)
-            if "proto esp" in b and "0x00000000 reqid" not in b]
+    """ESP states as text, without those that have a number but no keys yet"""
+    return [b for b in re.split(r"^(?=src )", lab.sh("ip xfrm state list nokeys", ns=ns),
+                                flags=re.M)
+            if "proto esp" in b and re.search(r"^\s(aead|enc) ", b, re.M)]
 
 
 def counted():

@@ -11,7 +11,8 @@ import esplab as lab
 import swan_lab as swan
 from esplab import check
 
-MANY = 100
+# a hundred; fewer where everything takes five times as long
+MANY = 100 if lab.SLOW == 1 else 30
 
 
 def repeat(text):
@@ -24,7 +25,7 @@ def repeat(text):
 
 
 def many():
-    """A hundred CHILD_SAs at once, a ping each way in every one; then all go."""
+    """So many CHILD_SAs at once, a ping each way in every one; then all go."""
     lab.ip_batch(["addr add 10.1.%d.1/32 dev lo" % n for n in range(1, MANY + 1)] +
                  ["route replace 10.2.0.0/16 via 192.0.2.2"])
     lab.ip_batch(["addr add 10.2.%d.1/32 dev lo" % n for n in range(1, MANY + 1)] +
@@ -75,8 +76,8 @@ def send_on(cpu, n=40):
 
 
 def per_cpu():
-    if swan.VERSION < (6, 0):
-        return "strongSwan %d.%d has no SAs for each CPU" % swan.VERSION[:2]
+    if swan.VERSION < (6, 0, 2):
+        return "strongSwan %d.%d.%d has no SAs for each CPU" % swan.VERSION
     a, _ = swan.pair("per-cpu")
     if lab.KVER < (6, 13):
         out = a.ctl("--initiate --child nets --timeout %d" % (15 * lab.SLOW), None)[1]
@@ -146,7 +147,7 @@ def packet():
 
 def main():
     swan.run([
-        ("100 CHILD_SAs", many),
+        ("%d CHILD_SAs" % MANY, many),
         ("SAs for each CPU", per_cpu),
         ("packet offload is refused", packet),
     ])
