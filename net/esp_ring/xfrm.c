@@ -154,6 +154,10 @@ static int add_sa(struct net_device *dev, struct xfrm_state *x,
 	struct esp_ring_sa *sa;
 	int err;
 
+	if (ESP_RING_NO_BOND && netif_is_bond_master(x->xso.dev)) {
+		NL_SET_ERR_MSG_MOD(extack, "SAs of a bond cannot be offloaded on this kernel");
+		return -EOPNOTSUPP;
+	}
 	if (!(dev->features & NETIF_F_HW_ESP)) {
 		NL_SET_ERR_MSG_MOD(extack, "esp-hw-offload is off on this device");
 		return -EOPNOTSUPP;

@@ -10,7 +10,7 @@ CACHE=${ESP_RING_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/esp-ring}
 # 'variable' for another mirror; apt verifies its signatures in any case
 MIRROR=${ESP_RING_MIRROR:-http://deb.debian.org}
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
-SYSTEMS="bookworm trixie bpo debug"
+SYSTEMS="bookworm trixie bpo debug sid"
 export LC_ALL=C
 
 say() {
