@@ -29,10 +29,14 @@ sys.path.insert(0, os.path.join(HERE, "vm"))
 import boot      # noqa: E402  pylint: disable=wrong-import-position
 import wire      # noqa: E402  pylint: disable=wrong-import-position
 
-SYSTEMS = ("trixie", "bookworm", "bpo", "debug")
+# what a test runs on if it does not say
+DEFAULT = ("trixie", "bookworm", "bpo", "debug")
+# QEMU's boards with an EIP-93
+BOARDS = ("mt7621", "mt7621-6.12", "en7581", "en7581-debug")
+SYSTEMS = DEFAULT + BOARDS
 BUILD = os.path.join(TOP, "build", "test")
 # the debug kernel checks every access to memory
-SLOW = {"debug": 5}
+SLOW = {"debug": 5, "mt7621": 3, "mt7621-6.12": 3, "en7581": 2, "en7581-debug": 8}
 MEM = {"debug": 2048}
 BOOT_SECONDS = 90
 
@@ -50,7 +54,7 @@ SPLAT = re.compile(
 class Test:
     """One file of selftests/tests/, with what its header says."""
     file: str
-    systems: tuple = SYSTEMS
+    systems: tuple = DEFAULT
     timeout: int = 120
     cpus: int = 2
     mem: int = 1024
@@ -109,7 +113,10 @@ def read_header(file):
                 continue
             key, value = m.groups()
             if key == "systems":
-                t.systems = tuple(value.replace(",", " ").split())
+                # 'usual' and 'boards' stand for several
+                words = value.replace(",", " ").split()
+                t.systems = tuple(s for w in words for s in
+                                  {"usual": DEFAULT, "boards": BOARDS}.get(w, (w,)))
                 unknown = set(t.systems) - set(SYSTEMS)
                 if unknown:
                     sys.exit(f"error: {file}: unknown systems {' '.join(unknown)}")
@@ -407,7 +414,7 @@ def jobs(report, pattern, systems, workers):
 
 
 def missing_tools():
-    need = {"mmdebstrap": "mmdebstrap", boot.QEMU: "qemu-system-x86", "tshark": "tshark",
+    need = {"mmdebstrap": "mmdebstrap", boot.PC.program: "qemu-system-x86", "tshark": "tshark",
             "mke2fs": "e2fsprogs", "unshare": "util-linux", "flock": "util-linux"}
     return [(t, p) for t, p in need.items() if not shutil.which(
         t, path=os.environ["PATH"] + ":/usr/sbin:/sbin")]

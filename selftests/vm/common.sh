@@ -132,6 +132,12 @@ user_land() {
 }
 
 root_key() {
+	case $(user_land "$1") in
+	mipsel | arm64)
+		foreign_key "$(user_land "$1")"
+		return
+		;;
+	esac
 	key_of "$VM_DIR/packages" "$VM_DIR/root" "$MIRROR" "$(user_land "$1")"
 }
 
@@ -149,12 +155,28 @@ debug_kernel_key() {
 	key_of "$VM_DIR/kernel" "$VM_DIR/debug.config"
 }
 
-# The kernel that is built for a system; nothing where it is Debian's own.
+# The kernel of an emulated machine; nothing where it is the root's own.
 kernel_of() {
 	case $1 in
+	en7581) echo arm64-stock ;;
 	mt7621) echo mipsel-7.2 ;;
 	mt7621-6.12) echo mipsel-6.12 ;;
 	en7581-debug) echo arm64-7.2-debug ;;
+	esac
+}
+
+# kernel_dir SYSTEM, root_dir SYSTEM: made if they are not there
+kernel_dir() {
+	case $(kernel_of "$1") in
+	arm64-stock) "$KERNELS/stock" ;;
+	*) "$KERNELS/build" "$(kernel_of "$1")" ;;
+	esac
+}
+
+root_dir() {
+	case $(user_land "$1") in
+	mipsel | arm64) "$VM_DIR/foreign-root" "$(user_land "$1")" ;;
+	*) "$VM_DIR/root" "$(user_land "$1")" ;;
 	esac
 }
 
@@ -174,6 +196,10 @@ kernel_fragments() {
 kernel_key() {
 	(
 		cd "$KERNELS"
+		[ "$1" != arm64-stock ] || {
+			key_of stock "$(cross_key)"
+			exit
+		}
 		# a list of files
 		# shellcheck disable=SC2046
 		key_of build $(kernel_fragments "$1") "$(cross_key)" "$1"
