@@ -195,7 +195,7 @@ kernel_fragments() {
 
 kernel_key() {
 	(
-		cd "$KERNELS"
+		cd "$KERNELS" || exit
 		[ "$1" != arm64-stock ] || {
 			key_of stock "$(cross_key)"
 			exit
