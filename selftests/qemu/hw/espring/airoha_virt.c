@@ -27,6 +27,11 @@
 
 static void (*parent_init)(MachineState *machine);
 
+/* Boot ROMs are not in a source package of Debian, and not needed */
+static GlobalProperty compat[] = {
+    { "virtio-net-pci", "romfile", "" },
+};
+
 static void add_nodes(void *fdt)
 {
     static const char engine[] =
@@ -78,7 +83,9 @@ static void airoha_virt_class_init(ObjectClass *klass, void *data)
     mc->init = airoha_virt_init;
     mc->desc = "QEMU ARM Virtual Machine with an EIP-93";
     mc->alias = NULL;
+    mc->default_nic = NULL;
     mc->is_default = false;
+    compat_props_add(mc->compat_props, compat, G_N_ELEMENTS(compat));
 }
 
 static const TypeInfo airoha_virt_types[] = {
