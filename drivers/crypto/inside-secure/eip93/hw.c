@@ -11,10 +11,12 @@
 /* Both FIFOs of the packet engine, in the unit that the in-tree driver uses. */
 #define EIP93_BUF_WORDS		128
 /*
- * 2^14 clocks. The threshold is never set beyond what the engine has been told
- * to do (irq.c), so this is for an engine that stops half-way.
+ * 2^23 clocks, some 40 ms: longer than the threshold's number of packets takes,
+ * or it would be this that raises the interrupts. The threshold is never set
+ * beyond what the engine has been told to do (irq.c), so it is reached, and this
+ * is for an engine that stops half-way.
  */
-#define EIP93_TIMEOUT_EXP	4
+#define EIP93_TIMEOUT_EXP	13
 
 /**
  * eip93_hw_clocks_on - clocks on, reset released

@@ -136,8 +136,9 @@ bool eip93_arm(struct esp_ring_queue *q)
 	clear_bit(dir, &r->pollers);
 	if (!r->pollers && r->run >= EIP93_DRAINING) {
 		more = eip93_ring_has_result(e);
-		if (!more && r->masked) {
+		if (!more)
 			moderate(e);
+		if (!more && r->masked) {
 			unmask(e);
 			/* One that came before the clearing raises nothing. */
 			more = eip93_ring_has_result(e);

@@ -6,6 +6,7 @@
  * taken from the layer, under load if need be, then the hardware is stopped,
  * then the interrupt and the memory go.
  */
+#include <linux/delay.h>
 #include <linux/dma-mapping.h>
 #include <linux/err.h>
 #include <linux/idr.h>
@@ -16,7 +17,6 @@
 #include <linux/platform_device.h>
 #include <linux/pm.h>
 #include <linux/sizes.h>
-#include <linux/delay.h>
 
 #include "eip93.h"
 
@@ -241,8 +241,8 @@ static int eip93_probe(struct platform_device *pdev)
 		return err;
 
 	/* start() leaves the interrupts off, and so nothing comes too early. */
-	err = start(e) ?: eip93_irq_get(e) ?:
-	      devm_add_action_or_reset(dev, hw_stop, e);
+	err = start(e) ?: devm_add_action_or_reset(dev, hw_stop, e) ?:
+	      eip93_irq_get(e);
 	if (err)
 		return err;
 

@@ -31,7 +31,7 @@
  * struct test - one transform
  * @p: the SA's parameters
  * @key: bytes, as good as any
- * @buf: the packet, with room before it
+ * @buf: the packet, with room before it; in cache lines of its own
  * @text: what is encrypted
  * @wire: the packet encrypted
  * @pkt: as the layer would give it
@@ -39,7 +39,7 @@
 struct test {
 	struct esp_ring_sa_params p;
 	u8 key[TEST_KEY_MAX];
-	u8 buf[TEST_MAX];
+	u8 *buf;
 	u8 text[TEST_TEXT];
 	u8 wire[TEST_MAX];
 	struct esp_ring_pkt pkt;
@@ -269,10 +269,13 @@ int eip93_selftest(struct eip93 *e, const struct esp_ring_alg *alg,
 		   unsigned int key_len, unsigned int icv_len, bool esn)
 {
 	struct test *t = kzalloc(sizeof(*t), GFP_KERNEL);
-	int err;
+	int err = -ENOMEM;
 
 	if (!t)
-		return -ENOMEM;
+		return err;
+	t->buf = kzalloc(TEST_MAX, GFP_KERNEL);
+	if (!t->buf)
+		goto out;
 	set_params(t, alg, key_len, icv_len, esn);
 	err = test_both(e, t);
 	if (err == -ETIMEDOUT) {
@@ -282,6 +285,8 @@ int eip93_selftest(struct eip93 *e, const struct esp_ring_alg *alg,
 		if (eip93_hw_start(e))
 			err = -ENODEV;
 	}
+	kfree(t->buf);
+out:
 	kfree(t);
 	return err;
 }
