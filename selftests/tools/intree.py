@@ -16,6 +16,9 @@ MODULE = "crypto_hw_eip93"
 DRIVER = "/sys/bus/platform/drivers/inside-secure-eip93/"
 TESTMGR = "/sys/module/cryptomgr/parameters/"
 PANIC = "/proc/sys/kernel/panic_on_warn"
+DMA_DEBUG = "/sys/kernel/debug/dma-api/"
+# the self-tests compare with these, where they are there before the driver
+GENERIC = "aes des_generic ecb cbc ctr authenc hmac md5 sha1 sha224 sha256 echainiv"
 
 CIPHERS = ("ecb(des)", "cbc(des)", "ecb(des3_ede)", "cbc(des3_ede)", "ecb(aes)", "cbc(aes)",
            "ctr(aes)", "rfc3686(ctr(aes))")
@@ -68,17 +71,23 @@ def main():
     log, said = KernelLog(), []
 
     def probes():
+        for m in GENERIC.split():
+            # built in, or of another name in another version
+            lab.status("modprobe -q " + m)
         lab.write(TESTMGR + "notests", "N")
-        # what is expected to fail must not end a machine that stops at warnings
+        # The driver's own faults must not end a machine that stops at warnings:
+        # its interrupt flags (splats.allow), and how it maps memory, which is
+        # counted and not shown.
         panic = lab.read(PANIC)
-        if FAULTS:
-            lab.write(PANIC, "0")
+        lab.write(PANIC, "0")
+        lab.write(DMA_DEBUG + "driver_filter", "esp_ring_eip93")
         start = time.monotonic()
         try:
             lab.sh("modprobe crypto-hw-eip93")
         finally:
             lab.write(TESTMGR + "notests", "Y")
             lab.write(PANIC, panic)
+        note("faults of its DMA mappings: " + lab.read(DMA_DEBUG + "error_count").strip())
         said.extend(log.lines())
         note("%.0f s, %s iterations of each fuzz test, %d interrupts" % (
             time.monotonic() - start, lab.read(TESTMGR + "fuzz_iterations").strip(),
@@ -140,6 +149,7 @@ def main():
         lab.wait_for(lambda: not lab.status("rmmod " + MODULE)[0], 30, 0.5)
         check(not lab.loaded(MODULE), "it cannot be unloaded")
         check(not algorithms(), "algorithms stay: %r" % algorithms())
+        lab.write(DMA_DEBUG + "driver_filter", "\n")
 
     tests = [("the in-tree driver probes", probes), ("registers all it has", complete)]
     tests += [("self-tests: " + alg, passed(alg)) for alg in ALGS]

@@ -13,6 +13,7 @@ import hashlib
 import functools
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -53,7 +54,7 @@ MT7621 = Board("qemu-system-mipsel", ("-machine", "mt7621"), "ttyS0,57600",
                "cryptomgr.notests=1", mem=512)
 # RAM begins at 1 GiB: half of it is out of reach of 32 address bits, and that
 # half is what the kernel uses first
-EN7581 = Board("qemu-system-aarch64", ("-machine", "airoha-virt", "-cpu", "cortex-a53"),
+EN7581 = Board("qemu-system-aarch64", ("-machine", "airoha-virt,gic-version=3", "-cpu", "cortex-a53"),
                "ttyAMA0", "cryptomgr.notests=1", mem=4096)
 
 
@@ -72,6 +73,8 @@ class Machine:
     timeout: int = 600
     append: str = ""
     interactive: bool = False
+    icount: int = -1            # a CPU's instruction takes 2^icount ns; -1: real time
+    more: tuple = ()            # of QEMU's arguments
 
 
 def image(system):
@@ -85,7 +88,10 @@ def image(system):
 
 @functools.lru_cache(None)
 def own_qemu():
-    """The directory of the QEMU with our machines and models, built if need be."""
+    """The directory of the QEMU with our machines and models, built if need be.
+    ESP_RING_QEMU names another, for who works on it."""
+    if os.environ.get("ESP_RING_QEMU"):
+        return os.environ["ESP_RING_QEMU"]
     r = subprocess.run([os.path.join(HERE, "../qemu/build")], stdout=subprocess.PIPE,
                        text=True, check=False)
     if r.returncode:
@@ -103,7 +109,8 @@ def command_line(m, img, accel):
         a += ["-cpu", "host" if accel == "kvm" else "max,la57=off"]
     if os.path.exists(f"{img}/dtb"):
         a += ["-dtb", f"{img}/dtb"]
-    a += ["-accel", "kvm" if accel == "kvm" else "tcg,thread=multi,tb-size=512",
+    tcg = "tcg,thread=%s,tb-size=512" % ("multi" if m.icount < 0 else "single")
+    a += ["-accel", "kvm" if accel == "kvm" else tcg,
           "-smp", str(m.cpus), "-m", str(b.mem or m.mem),
           "-kernel", f"{img}/vmlinux", "-initrd", f"{img}/initramfs",
           "-append", " ".join((f"console={b.console}", LOG, b.append,
@@ -123,6 +130,9 @@ def command_line(m, img, accel):
         if name.endswith("a"):
             a += ["-object", f"filter-dump,id=dump-{name},netdev={name},maxlen=262144,"
                              f"file={pcap(m, name)}"]
+    if m.icount >= 0:
+        a += ["-icount", f"shift={m.icount},sleep=off"]
+    a += m.more
     a += ["-serial", "mon:stdio" if m.interactive else f"file:{console(m)}"]
     return a
 
@@ -256,6 +266,9 @@ def main():
     p.add_argument("--append", default="", help="more kernel arguments")
     p.add_argument("--interactive", action="store_true", help="the console is this terminal")
     p.add_argument("--accel", choices=("kvm", "tcg"))
+    p.add_argument("--icount", type=int, default=-1, metavar="N",
+                   help="count instructions, each is 2^N ns of the guest's time")
+    p.add_argument("--qemu", default="", help="more arguments of QEMU")
     o = p.parse_args()
     top = o.dir or tempfile.mkdtemp(prefix="esp-ring-vm.")
     out = os.path.join(top, "out")
@@ -263,7 +276,7 @@ def main():
     with open(os.path.join(out, "cmd"), "w", encoding="utf-8") as f:
         f.write(o.command + "\n")
     m = Machine(o.system, o.share or stage(top), out, o.cpus, o.mem, o.timeout,
-                o.append, o.interactive)
+                o.append, o.interactive, o.icount, tuple(shlex.split(o.qemu)))
     try:
         with Running(m, o.accel) as r:
             while r.poll():
