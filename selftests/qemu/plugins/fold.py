@@ -24,7 +24,7 @@ def symbols(files):
                 if len(field) < 3 or field[1] not in "tTwW":
                     continue
                 module = " " + field[3] if len(field) > 3 else ""
-                by_address.setdefault(int(field[0], 16) & MASK, field[2] + module)
+                by_address.setdefault(int(field[0], 16), field[2] + module)
     addresses = sorted(by_address)
     return addresses, [by_address[a] for a in addresses]
 
@@ -39,7 +39,7 @@ def runs(name):
                 current = collections.Counter()
                 found[int(field[1])] = (int(field[2]), int(field[3]), current)
             else:
-                current[int(field[0], 16) & MASK] += int(field[1])
+                current[int(field[0], 16)] += int(field[1])
     return found
 
 
@@ -50,10 +50,6 @@ def fold(counts, addresses, names):
         i = bisect.bisect_right(addresses, address) - 1
         functions[names[i] if i >= 0 else "?"] += n
     return functions
-
-
-# the plugin writes MIPS addresses with 32 bits or sign-extended
-MASK = 0xffffffffffffffff
 
 
 def main():

@@ -11,9 +11,10 @@
  *	MIPS	sltiu $0, $0, 0xe500 + n
  *	arm64	movz xzr, #0xe500 + n
  *
- * n = 1: count from here on. n = 2: stop, and write what there is to FILE:
- * a line "run N total user", then "address instructions" by address, for each
- * stop; fold.py makes functions of it. n = 3: from zero.
+ * n = 1: count from here on. n = 2: stop, and write what was counted since to
+ * FILE: a line "run N total user", then "address instructions" by address.
+ * fold.py makes functions of it. Blocks that an exception leaves are counted as
+ * a whole.
  */
 #include <glib.h>
 #include <inttypes.h>
@@ -27,14 +28,14 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 #define MARK		0xe500
 #define MARKS		16
 
-enum { START = 1, STOP, CLEAR };
+enum { START = 1, STOP };
 
 struct block {
 	uint64_t pc;
 	unsigned int insns;
 	struct qemu_plugin_scoreboard *count;
 	uint64_t base;	/* where the count was when counting began */
-	uint64_t sum;	/* executions in finished intervals */
+	uint64_t sum;	/* executions in the interval */
 };
 
 static GHashTable *blocks;
@@ -62,8 +63,7 @@ static void interval(bool begin)
 
 		if (begin)
 			b->base = now;
-		else
-			b->sum += now - b->base;
+		b->sum = now - b->base;
 	}
 }
 
@@ -72,16 +72,6 @@ static gint by_pc(gconstpointer a, gconstpointer b)
 	const struct block *x = a, *y = b;
 
 	return x->pc < y->pc ? -1 : x->pc > y->pc;
-}
-
-static void clear(void)
-{
-	GHashTableIter it;
-	gpointer v;
-
-	g_hash_table_iter_init(&it, blocks);
-	while (g_hash_table_iter_next(&it, NULL, &v))
-		((struct block *)v)->sum = 0;
 }
 
 static void dump(void)
@@ -113,20 +103,15 @@ static void mark(unsigned int vcpu, void *data)
 	g_mutex_lock(&lock);
 	switch (GPOINTER_TO_UINT(data)) {
 	case START:
-		if (!on)
-			interval(true);
+		interval(true);
 		on = true;
 		break;
 	case STOP:
-		if (on)
-			interval(false);
+		if (!on)
+			break;
+		interval(false);
 		on = false;
 		dump();
-		break;
-	case CLEAR:
-		clear();
-		if (on)
-			interval(true);
 		break;
 	}
 	g_mutex_unlock(&lock);
