@@ -45,6 +45,8 @@ as_root() {
 # in_root ROOT DIR COMMAND...: run in ROOT with /proc and /dev, DIR seen as
 # /work.  A mount namespace of its own, so nothing is left mounted after it.
 in_root() {
+	# not the host's own, where a caller did not look at what it got
+	[ -n "$1" ] && [ -d "$2" ] || die "in_root: no root or no directory"
 	_r=$1 _d=$2
 	shift 2
 	# shellcheck disable=SC2016
