@@ -59,6 +59,7 @@ class Test:
     cpus: int = 2
     mem: int = 1024
     group: str = "main"
+    qemu: str = ""
 
     @property
     def name(self):
@@ -108,7 +109,7 @@ def read_header(file):
         for line in f:
             if not line.startswith("#") and line.strip():
                 break
-            m = re.match(r"#\s*(systems|timeout|cpus|mem|group):\s*(.+?)\s*$", line)
+            m = re.match(r"#\s*(systems|timeout|cpus|mem|group|qemu):\s*(.+?)\s*$", line)
             if not m:
                 continue
             key, value = m.groups()
@@ -120,8 +121,8 @@ def read_header(file):
                 unknown = set(t.systems) - set(SYSTEMS)
                 if unknown:
                     sys.exit(f"error: {file}: unknown systems {' '.join(unknown)}")
-            elif key == "group":
-                t.group = value
+            elif key in ("group", "qemu"):
+                setattr(t, key, value)
             else:
                 setattr(t, key, int(value))
     return t
@@ -297,7 +298,8 @@ def run_machine(report, system, group, tests, share, number):
         f.write("exec sh /share/selftests/lib/guest-run.sh\n")
     m = boot.Machine(system, share, out, cpus=max(t.cpus for t in tests),
                      mem=max([MEM.get(system, 0)] + [t.mem for t in tests]),
-                     timeout=sum((t.timeout + 35) * slow for t in tests) + BOOT_SECONDS * slow)
+                     timeout=sum((t.timeout + 35) * slow for t in tests) + BOOT_SECONDS * slow,
+                     more=tuple(" ".join(t.qemu for t in tests).split()))
     reader = LogReader(report, system, os.path.join(out, "log"))
     with boot.Running(m) as r:
         while r.poll():

@@ -74,6 +74,8 @@ def main():
         for m in GENERIC.split():
             # built in, or of another name in another version
             lab.status("modprobe -q " + m)
+        # the kernel's 100 took 5 minutes; in the end they find no more
+        lab.write(TESTMGR + "fuzz_iterations", "40" if lab.SLOW < 5 else "20")
         lab.write(TESTMGR + "notests", "N")
         # The driver's own faults must not end a machine that stops at warnings:
         # its interrupt flags (splats.allow), and how it maps memory, which is
@@ -84,6 +86,9 @@ def main():
         start = time.monotonic()
         try:
             lab.sh("modprobe crypto-hw-eip93")
+            # the tests run on, all at once
+            lab.wait_for(lambda: "unknown" not in {r for _, r in algorithms().values()},
+                         300, 0.5)
         finally:
             lab.write(TESTMGR + "notests", "Y")
             lab.write(PANIC, panic)
@@ -120,8 +125,9 @@ def main():
         return test
 
     def quiet():
-        known = "|".join(["IRQF_ONESHOT"] + [re.escape(x) for x in FAULTS])
-        bad = [x for x in said if re.search(r"\balg: |eip93|EIP93|WARN|BUG", x) and
+        # warnings with a trace are the host's to judge
+        known = "full crypto tests enabled|" + "|".join(re.escape(x) for x in FAULTS or ["-"])
+        bad = [x for x in said if re.search(r"\balg: |inside-secure-eip93", x) and
                not re.search(r"EIP93:\d|" + known, x)]
         check(not bad, "\n".join(bad[:20]))
 

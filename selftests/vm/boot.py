@@ -109,7 +109,9 @@ def command_line(m, img, accel):
         a += ["-cpu", "host" if accel == "kvm" else "max,la57=off"]
     if os.path.exists(f"{img}/dtb"):
         a += ["-dtb", f"{img}/dtb"]
-    tcg = "tcg,thread=%s,tb-size=512" % ("multi" if m.icount < 0 else "single")
+    # with -icount all CPUs are one thread
+    one = m.icount >= 0 or "-icount" in m.more
+    tcg = "tcg,thread=%s,tb-size=512" % ("single" if one else "multi")
     a += ["-accel", "kvm" if accel == "kvm" else tcg,
           "-smp", str(m.cpus), "-m", str(b.mem or m.mem),
           "-kernel", f"{img}/vmlinux", "-initrd", f"{img}/initramfs",
