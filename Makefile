@@ -16,6 +16,7 @@ help:
 	@echo "make bench        the measurements of the software engine"
 	@echo "make check        what can be said of the sources without running them"
 	@echo "make shell        a console in a machine; SYSTEM=$(SYSTEM)"
+	@echo "make router       the same on an emulated MT7621, with a tunnel through its EIP-93"
 	@echo "make images       all systems' images, ahead of time"
 	@echo "make deps         apt-get install what all this needs"
 	@echo "make clean        the build directory"
@@ -32,13 +33,14 @@ deps:
 	apt-get install --no-install-recommends $(PACKAGES)
 
 test: deps-check
-	@python3 selftests/run.py $(if $(JOBS),-j $(JOBS)) -- "$(T)"
+	@python3 selftests/run.py $(if $(JOBS),-j $(JOBS)) $(if $(MINUTES),--minutes $(MINUTES)) -- "$(T)"
 
 demo: deps-check
 	@selftests/demo/demo.sh
 
 bench: deps-check
 	@selftests/bench/run.sh
+	@selftests/bench/eip93/run.sh
 
 check: deps-check
 	@selftests/check/run.sh
@@ -46,8 +48,11 @@ check: deps-check
 shell: deps-check
 	@selftests/vm/shell $(SYSTEM)
 
+router: deps-check
+	@selftests/vm/shell mt7621 vm/router.rc
+
 images: deps-check
-	@for s in trixie bookworm bpo debug; do selftests/vm/image $$s || exit; done
+	@for s in trixie bookworm bpo debug mt7621 mt7621-6.12 en7581 en7581-debug; do selftests/vm/image $$s || exit; done
 
 clean:
 	rm -rf build
@@ -56,4 +61,4 @@ clean:
 clean-cache:
 	@selftests/vm/clean-cache
 
-.PHONY: help modules deps deps-check test demo bench check shell images clean clean-cache
+.PHONY: help modules deps deps-check test demo bench check shell router images clean clean-cache

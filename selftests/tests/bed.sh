@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
+# systems: usual boards
 # timeout: 120
 #
 # The test bed itself, without any module of ours: two hosts, plain software

@@ -4,13 +4,16 @@
 
 The machine has two hosts in it: A in the initial name space, B in the name
 space "peer".  Each has a virtio-net NIC on hub 0 (va, vb) and an e1000e NIC on
-hub 1 (ea, eb).  QEMU writes what A's NICs send and receive to wire-v.pcap and
+hub 1 (ea, eb), which is another virtio-net where the machine has no PCI.  QEMU writes what A's NICs send and receive to wire-v.pcap and
 wire-e.pcap, outside what the guest can reach.
 """
 import argparse
 import dataclasses
 import hashlib
+import functools
 import os
+import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -21,12 +24,42 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = os.environ.get("ESP_RING_CACHE") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "esp-ring")
-QEMU = "qemu-system-x86_64"
-NICS = (("va", "virtio-net-pci", 0, 0x0a), ("vb", "virtio-net-pci", 0, 0x0b),
-        ("ea", "e1000e", 1, 0x1a), ("eb", "e1000e", 1, 0x1b))
+NICS = (("va", 0, 0x0a), ("vb", 0, 0x0b), ("ea", 1, 0x1a), ("eb", 1, 0x1b))
 # a debug kernel stops at the first splat: what follows would be noise
-APPEND = {"debug": "panic_on_warn=1 oops=panic kasan.fault=report "
-                   "dma_debug_entries=65536"}
+DEBUG = "panic_on_warn=1 kasan.fault=report dma_debug_entries=65536"
+APPEND = {"debug": DEBUG, "en7581-debug": DEBUG}
+LOG = "loglevel=5 panic=-1 oops=panic random.trust_cpu=on net.ifnames=0"
+
+
+@dataclasses.dataclass(frozen=True)
+class Board:
+    """A kind of machine: what QEMU and the kernel are told of it."""
+    program: str
+    args: tuple
+    console: str
+    append: str = ""
+    nics: tuple = ("virtio-net-device",) * 4
+    bus: str = "device"         # the end of the names of virtio devices
+    mem: int = 0                # megabytes; 0: what the tests ask for
+    own: bool = True            # built by ../qemu/build
+
+
+PC = Board("qemu-system-x86_64", ("-machine", "q35,vmport=off"), "ttyS0",
+           "nokaslr mitigations=off tsc=reliable no_timer_check softlockup_panic=0 "
+           "8250.nr_uarts=1",
+           ("virtio-net-pci",) * 2 + ("e1000e",) * 2, "pci", own=False)
+# as much as the SoC can address; the self-tests of crypto drivers are for the
+# test that wants them
+MT7621 = Board("qemu-system-mipsel", ("-machine", "mt7621"), "ttyS0,57600",
+               "cryptomgr.notests=1", mem=512)
+# RAM begins at 1 GiB: half of it is out of reach of 32 address bits, and that
+# half is what the kernel uses first
+EN7581 = Board("qemu-system-aarch64", ("-machine", "airoha-virt,gic-version=3", "-cpu", "cortex-a53"),
+               "ttyAMA0", "cryptomgr.notests=1", mem=4096)
+
+
+def board(system):
+    return {"mt7621": MT7621, "en7581": EN7581}.get(re.split("[-.]", system)[0], PC)
 
 
 @dataclasses.dataclass
@@ -40,6 +73,8 @@ class Machine:
     timeout: int = 600
     append: str = ""
     interactive: bool = False
+    icount: int = -1            # a CPU's instruction takes 2^icount ns; -1: real time
+    more: tuple = ()            # of QEMU's arguments
 
 
 def image(system):
@@ -51,33 +86,55 @@ def image(system):
     return r.stdout.strip()
 
 
+@functools.lru_cache(None)
+def own_qemu():
+    """The directory of the QEMU with our machines and models, built if need be.
+    ESP_RING_QEMU names another, for who works on it."""
+    if os.environ.get("ESP_RING_QEMU"):
+        return os.environ["ESP_RING_QEMU"]
+    r = subprocess.run([os.path.join(HERE, "../qemu/build")], stdout=subprocess.PIPE,
+                       text=True, check=False)
+    if r.returncode:
+        sys.exit("error: no QEMU for the emulated boards")
+    return r.stdout.strip()
+
+
 def command_line(m, img, accel):
     """QEMU's arguments.  Nothing is saved: the disk is read-only."""
-    cpu = "host" if accel == "kvm" else "max,la57=off"
-    a = [QEMU, "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none",
-         "-machine", "q35,vmport=off", "-cpu", cpu,
-         "-accel", "kvm" if accel == "kvm" else "tcg,thread=multi,tb-size=512",
-         "-smp", str(m.cpus), "-m", str(m.mem),
-         "-kernel", f"{img}/vmlinux", "-initrd", f"{img}/initramfs",
-         "-append", " ".join((
-             "console=ttyS0 loglevel=5 panic=-1 nokaslr mitigations=off "
-             "tsc=reliable no_timer_check random.trust_cpu=on net.ifnames=0 "
-             "oops=panic softlockup_panic=0 8250.nr_uarts=1",
-             APPEND.get(m.system, ""), m.append)),
-         "-drive", f"if=none,id=root,file={img}/root.ext4,format=raw,readonly=on,"
-                   "cache=unsafe,aio=threads",
-         "-device", "virtio-blk-pci,drive=root",
-         "-device", "virtio-rng-pci"]
+    b = board(m.system)
+    virtio = f"virtio-%s-{b.bus}"
+    a = [f"{own_qemu()}/bin/{b.program}" if b.own else b.program,
+         "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", *b.args]
+    if b is PC:
+        a += ["-cpu", "host" if accel == "kvm" else "max,la57=off"]
+    if os.path.exists(f"{img}/dtb"):
+        a += ["-dtb", f"{img}/dtb"]
+    # with -icount all CPUs are one thread
+    one = m.icount >= 0 or "-icount" in m.more
+    tcg = "tcg,thread=%s,tb-size=512" % ("single" if one else "multi")
+    a += ["-accel", "kvm" if accel == "kvm" else tcg,
+          "-smp", str(m.cpus), "-m", str(b.mem or m.mem),
+          "-kernel", f"{img}/vmlinux", "-initrd", f"{img}/initramfs",
+          "-append", " ".join((f"console={b.console}", LOG, b.append,
+                               APPEND.get(m.system, ""), m.append)),
+          "-drive", f"if=none,id=root,file={img}/root.ext4,format=raw,readonly=on,"
+                    "cache=unsafe,aio=threads",
+          "-device", virtio % "blk" + ",drive=root",
+          "-device", virtio % "rng"]
     for tag, path, ro in (("share", m.share, ",readonly=on"), ("out", m.out, "")):
         a += ["-fsdev", f"local,id={tag},path={path},security_model=none,"
                         f"multidevs=remap{ro}",
-              "-device", f"virtio-9p-pci,fsdev={tag},mount_tag={tag}"]
-    for name, model, hub, mac in NICS:
+              "-device", virtio % "9p" + f",fsdev={tag},mount_tag={tag}"]
+    for (name, hub, mac), model in zip(NICS, b.nics):
+        rom = "romfile=," if b.bus == "pci" else ""
         a += ["-netdev", f"hubport,id={name},hubid={hub}",
-              "-device", f"{model},netdev={name},romfile=,mac=52:54:00:e5:70:{mac:02x}"]
+              "-device", f"{model},netdev={name},{rom}mac=52:54:00:e5:70:{mac:02x}"]
         if name.endswith("a"):
             a += ["-object", f"filter-dump,id=dump-{name},netdev={name},maxlen=262144,"
                              f"file={pcap(m, name)}"]
+    if m.icount >= 0:
+        a += ["-icount", f"shift={m.icount},sleep=off"]
+    a += m.more
     a += ["-serial", "mon:stdio" if m.interactive else f"file:{console(m)}"]
     return a
 
@@ -155,7 +212,9 @@ def die_with_parent():
 
 def accelerator(system):
     """kvm where a trial boot of a stock kernel works, else tcg; remembered."""
-    ver = subprocess.run([QEMU, "--version"], stdout=subprocess.PIPE, check=True).stdout
+    if board(system) is not PC:
+        return "tcg"
+    ver = subprocess.run([PC.program, "--version"], stdout=subprocess.PIPE, check=True).stdout
     key = hashlib.sha256(ver + os.uname().release.encode() + b"%d" % os.getuid()
                          ).hexdigest()[:12]
     path = os.path.join(CACHE, f"accelerator-{key}")
@@ -209,6 +268,9 @@ def main():
     p.add_argument("--append", default="", help="more kernel arguments")
     p.add_argument("--interactive", action="store_true", help="the console is this terminal")
     p.add_argument("--accel", choices=("kvm", "tcg"))
+    p.add_argument("--icount", type=int, default=-1, metavar="N",
+                   help="count instructions, each is 2^N ns of the guest's time")
+    p.add_argument("--qemu", default="", help="more arguments of QEMU")
     o = p.parse_args()
     top = o.dir or tempfile.mkdtemp(prefix="esp-ring-vm.")
     out = os.path.join(top, "out")
@@ -216,7 +278,7 @@ def main():
     with open(os.path.join(out, "cmd"), "w", encoding="utf-8") as f:
         f.write(o.command + "\n")
     m = Machine(o.system, o.share or stage(top), out, o.cpus, o.mem, o.timeout,
-                o.append, o.interactive)
+                o.append, o.interactive, o.icount, tuple(shlex.split(o.qemu)))
     try:
         with Running(m, o.accel) as r:
             while r.poll():

@@ -5,12 +5,14 @@
 # directory is entered, what each system is made of.  Debian or not, root or
 # not: the difference is here and nowhere else.
 
-VM_DIR=$(cd "$(dirname "$0")" && pwd)
+# a script elsewhere sets VM_DIR itself
+VM_DIR=${VM_DIR:-$(cd "$(dirname "$0")" && pwd)}
+KERNELS=$VM_DIR/../qemu/kernels
 CACHE=${ESP_RING_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/esp-ring}
 # 'variable' for another mirror; apt verifies its signatures in any case
 MIRROR=${ESP_RING_MIRROR:-http://deb.debian.org}
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
-SYSTEMS="bookworm trixie bpo debug sid"
+SYSTEMS="bookworm trixie bpo debug sid mt7621 mt7621-6.12 en7581 en7581-debug"
 export LC_ALL=C
 
 say() {
@@ -43,6 +45,8 @@ as_root() {
 # in_root ROOT DIR COMMAND...: run in ROOT with /proc and /dev, DIR seen as
 # /work.  A mount namespace of its own, so nothing is left mounted after it.
 in_root() {
+	# not the host's own, where a caller did not look at what it got
+	[ -n "$1" ] && [ -d "$2" ] || die "in_root: no root or no directory"
 	_r=$1 _d=$2
 	shift 2
 	# shellcheck disable=SC2016
@@ -98,16 +102,53 @@ prune() {
 		done
 }
 
+# Apt's lines for a suite with its updates.
+sources_of() {
+	for _s in "$1" "$1-updates"; do
+		echo "deb [signed-by=$KEYRING] $MIRROR/debian $_s main"
+	done
+	echo "deb [signed-by=$KEYRING] $MIRROR/debian-security $1-security main"
+}
+
+# A hook of mmdebstrap.  The kernel's packages from backports, everything else
+# from the suite itself.
+# shellcheck disable=SC2016
+PREFER_BACKPORTS_KERNEL='printf "Package: linux-*\nPin: release n=*-backports\nPin-Priority: 990\n" >"$1/etc/apt/preferences.d/kernel"'
+
+# unpack_root DIR: DIR/root.tar, as mmdebstrap wrote it, to DIR/root
+unpack_root() {
+	mkdir "$1/root"
+	chmod 755 "$1" "$1/root"
+	as_root tar -C "$1/root" -xf "$1/root.tar" --numeric-owner --exclude='./dev/*' || return 1
+	rm "$1/root.tar"
+}
+
 # The user land a system runs on; debug is trixie with a kernel of its own.
 user_land() {
 	case $1 in
+	mt7621*) echo mipsel ;;
+	en7581*) echo arm64 ;;
 	debug) echo trixie ;;
 	*) echo "$1" ;;
 	esac
 }
 
 root_key() {
+	case $(user_land "$1") in
+	mipsel | arm64)
+		foreign_key "$(user_land "$1")"
+		return
+		;;
+	esac
 	key_of "$VM_DIR/packages" "$VM_DIR/root" "$MIRROR" "$(user_land "$1")"
+}
+
+foreign_key() {
+	key_of "$VM_DIR/packages" "$VM_DIR/foreign-root" "$MIRROR" "$1"
+}
+
+cross_key() {
+	key_of "$VM_DIR/cross-root" "$MIRROR"
 }
 
 # Not on the root's own key: one more tool in there is no reason to build the
@@ -116,10 +157,61 @@ debug_kernel_key() {
 	key_of "$VM_DIR/kernel" "$VM_DIR/debug.config"
 }
 
+# The kernel of an emulated machine; nothing where it is the root's own.
+kernel_of() {
+	case $1 in
+	en7581) echo arm64-stock ;;
+	mt7621) echo mipsel-7.2 ;;
+	mt7621-6.12) echo mipsel-6.12 ;;
+	en7581-debug) echo arm64-7.2-debug ;;
+	esac
+}
+
+# kernel_dir SYSTEM, root_dir SYSTEM: made if they are not there
+kernel_dir() {
+	case $(kernel_of "$1") in
+	arm64-stock) "$KERNELS/stock" ;;
+	*) "$KERNELS/build" "$(kernel_of "$1")" ;;
+	esac
+}
+
+root_dir() {
+	case $(user_land "$1") in
+	mipsel | arm64) "$VM_DIR/foreign-root" "$(user_land "$1")" ;;
+	*) "$VM_DIR/root" "$(user_land "$1")" ;;
+	esac
+}
+
+kernel_release() {
+	expr "$1" : '[^-]*-\([0-9.]*\)'
+}
+
+kernel_fragments() {
+	case $1 in
+	mipsel-6.12) echo common.config mips.config ;;
+	mipsel-7.2) echo common.config mips.config intree.config ;;
+	arm64-7.2-debug) echo common.config arm64.config intree.config kasan.config ;;
+	*) die "no such kernel: $1" ;;
+	esac
+}
+
+kernel_key() {
+	(
+		cd "$KERNELS" || exit
+		[ "$1" != arm64-stock ] || {
+			key_of stock "$(cross_key)"
+			exit
+		}
+		# a list of files
+		# shellcheck disable=SC2046
+		key_of build $(kernel_fragments "$1") "$(cross_key)" "$1"
+	)
+}
+
 system_key() {
 	case $1 in
 	debug) _x=$(debug_kernel_key) ;;
-	*) _x= ;;
+	*) _x=$(kernel_of "$1") && _x=${_x:+$(kernel_key "$_x")} ;;
 	esac
 	key_of "$VM_DIR/image" "$VM_DIR/initramfs.py" "$VM_DIR/init" \
 		"$(root_key "$1")" "$_x" "$1"

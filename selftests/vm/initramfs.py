@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Write the initramfs of one system, or the uncompressed kernel of one.
 
-    initramfs.py cpio ROOT KVER INIT OUT    busybox, the modules that mount a
-                                            root, and INIT as /init
-    initramfs.py payload VMLINUZ OUT        the compressed vmlinux in a bzImage
+    initramfs.py cpio ROOT KVER INIT OUT BUS    busybox, the modules that mount a
+                                                root, and INIT as /init
+    initramfs.py payload VMLINUZ OUT            the compressed vmlinux in a bzImage
 
 The archive is not compressed, and the kernel is booted uncompressed, because
 both would be unpacked by an emulated CPU at each boot.
@@ -18,10 +18,10 @@ import sys
 # ext4 asks for crc32c by its crypto name, which no list of dependencies has;
 # newer kernels have it as a library.
 OPTIONAL = ("crc32c_generic",)
-WANTED = OPTIONAL + ("virtio_pci", "virtio_blk", "ext4", "overlay", "9pnet_virtio", "9p")
+WANTED = OPTIONAL + ("virtio_blk", "ext4", "overlay", "9pnet_virtio", "9p")
 
 
-def modules(base):
+def modules(base, bus):
     """Paths of the wanted modules and what they need, in order of loading."""
     deps, builtin = {}, set()
     with open(os.path.join(base, "modules.dep"), encoding="ascii") as f:
@@ -32,7 +32,7 @@ def modules(base):
         builtin = {name_of(line.strip()) for line in f}
     by_name = {name_of(p): p for p in deps}
     out = []
-    for name in WANTED:
+    for name in (bus,) + WANTED:
         if name in builtin or (name in OPTIONAL and name not in by_name):
             continue
         if name not in by_name:
@@ -77,9 +77,9 @@ class Cpio:
             self.write(data)
 
 
-def cpio(root, kver, init, out):
+def cpio(root, kver, init, out, bus):
     base = os.path.join(root, "lib/modules", kver)
-    order = modules(base)
+    order = modules(base, bus)
     with open(out, "wb") as f:
         c = Cpio(f)
         for d in ("bin", "dev", "proc", "sys", "modules", "lower", "rw", "new"):

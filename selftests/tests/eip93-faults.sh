@@ -1,0 +1,11 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Every fault of the EIP-93's model while packets flow both ways.
+#
+# systems: boards
+# timeout: 300
+# group: eip93faults
+# digests are spoilt on purpose: not for tshark
+export ESP_SA=/dev/null
+exec python3 "$LIB/../tools/eip93.py" faults

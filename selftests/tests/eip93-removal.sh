@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The EIP-93's driver removed under load, as faults-removal.sh.
+#
+# systems: boards
+# timeout: 300
+# group: eip93faults
+exec python3 "$LIB/../tools/eip93suite.py" faults removal
