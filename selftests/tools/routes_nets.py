@@ -351,10 +351,14 @@ def shaped(commands, rate=0):
                 lab.ping(*t.inner, [0, 700, 1300])
                 # a slow link makes fq_codel drop
                 got = case.used(t, wire=not rate, peer=not rate, least=100 // lab.SLOW)
+                if rate:
+                    time.sleep(0.5 * lab.SLOW)
                 case.look.read()
                 sent, lost = (x - y for x, y in zip(qdisc_packets("va"), before))
-                check(sent + lost == got["o"]["layer"] and (rate or not lost) and
-                      sent == case.look.spis[t.out],
+                got = case.counts(t, wire=False, peer=False)
+                # beside ESP there is a neighbour discovery now and then
+                check(0 <= sent + lost - got["o"]["layer"] <= 2 and (rate or not lost) and
+                      0 <= sent - case.look.spis[t.out] <= 2,
                       "the qdisc sent %d and dropped %d of %d; %d on the wire" % (
                           sent, lost, got["o"]["layer"], case.look.spis[t.out]))
                 if rate:
