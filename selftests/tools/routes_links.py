@@ -93,7 +93,7 @@ def bond(mode, net):
     up = []
     for h in ("a: ", "b: "):
         up += [h + "link add bond7 type bond mode %s miimon 50%s" % (
-                   mode, " lacp_rate fast" if mode == "802.3ad" else "")]
+                   mode, " lacp_rate fast" if mode == "802.3ad" and lab.SLOW == 1 else "")]
         # a virtual NIC does not know its speed, and LACP does not join unequal ones
         lab.sh("ethtool -s v%s speed 1000 duplex full" % h[0], ns=lab.PEER if h[0] == "b" else None)
         for nic in "ve":
@@ -369,11 +369,8 @@ def in_room(case):
 def main():
     routes.run([
         ("the port itself, virtio-net", port("va")),
-        ("the port itself, e1000e", port("ea")),
         ("VLAN", vlan),
-        ("QinQ", qinq),
         ("bridge with the address", bridge),
-        ("macvlan", macvlan),
         ("bond, active-backup, SAs on a port", bond_backup),
         ("bond, active-backup, SAs on the bond", bond_offload),
         ("bond, 802.3ad", bond_lacp),
@@ -381,6 +378,10 @@ def main():
         ("VRF", vrf),
         ("xfrm interface", xfrm_interface),
         ("a port moves to another name space", moved),
+    ], [
+        ("the port itself, e1000e", port("ea")),
+        ("QinQ", qinq),
+        ("macvlan", macvlan),
     ])
 
 
