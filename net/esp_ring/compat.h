@@ -105,17 +105,6 @@ static inline struct net_device *alloc_netdev_dummy(int sizeof_priv)
 #define ESP_RING_NO_IF_ID_IN 0
 #endif
 
-#if LINUX_VERSION_CODE < KERNEL_VERSION(6, 16, 0)
-/*
- * How bonding hands its SAs to a port differs between these kernels, stable ones
- * included: under a spinlock in 6.1, where adding one may sleep, and without the
- * port's name in 6.12.
- */
-#define ESP_RING_NO_BOND 1
-#else
-#define ESP_RING_NO_BOND 0
-#endif
-
 #if LINUX_VERSION_CODE < KERNEL_VERSION(6, 3, 0)
 /* No extack reaches state_add: the reason goes to the log instead. */
 #define ESP_RING_EXTACK_IN_LOG 1

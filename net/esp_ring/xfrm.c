@@ -154,8 +154,13 @@ static int add_sa(struct net_device *dev, struct xfrm_state *x,
 	struct esp_ring_sa *sa;
 	int err;
 
-	if (ESP_RING_NO_BOND && netif_is_bond_master(x->xso.dev)) {
-		NL_SET_ERR_MSG_MOD(extack, "SAs of a bond cannot be offloaded on this kernel");
+	/*
+	 * A bond that hands its SA to a port answers .xdo_dev_offload_ok itself,
+	 * from 6.15 on with true: packets would leave unencrypted. In 6.1 it calls
+	 * us under a spinlock, in 6.12 without the port.
+	 */
+	if (dev != x->xso.dev || netif_is_bond_master(dev)) {
+		NL_SET_ERR_MSG_MOD(extack, "SAs of a bond cannot be offloaded, those of its ports can");
 		return -EOPNOTSUPP;
 	}
 	if (!(dev->features & NETIF_F_HW_ESP)) {

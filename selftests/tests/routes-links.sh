@@ -4,7 +4,7 @@
 # Routes by device: the port, VLAN, QinQ, bridge, macvlan, bonds, PPPoE, VRF, xfrm
 # interface, and a port that moves.
 #
-# On debug in one shape instead of two, for time.
+# On debug less of it, and in one shape instead of two, for time.
 #
 # timeout: 240
 # group: routes

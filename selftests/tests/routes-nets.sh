@@ -4,7 +4,7 @@
 # Routes through GRE, VXLAN and ESP, of forwarded traffic, by policy, mark,
 # flowtable and queueing discipline.
 #
-# On debug in one shape instead of two, for time.
+# On debug less of it, and in one shape instead of two, for time.
 #
 # timeout: 240
 # group: routes

@@ -4,7 +4,7 @@
 # Routes by what the packets are: options and extension headers, fragments, jumbo
 # frames, path MTU and "too big" both ways.
 #
-# On debug in one shape instead of two, for time.
+# On debug less of it, and in one shape instead of two, for time.
 #
 # timeout: 240
 # group: routes

@@ -93,7 +93,7 @@ def bond(mode, net):
     up = []
     for h in ("a: ", "b: "):
         up += [h + "link add bond7 type bond mode %s miimon 50%s" % (
-                   mode, " lacp_rate fast" if mode == "802.3ad" else "")]
+                   mode, " lacp_rate fast" if mode == "802.3ad" and lab.SLOW == 1 else "")]
         # a virtual NIC does not know its speed, and LACP does not join unequal ones
         lab.sh("ethtool -s v%s speed 1000 duplex full" % h[0], ns=lab.PEER if h[0] == "b" else None)
         for nic in "ve":
@@ -154,43 +154,31 @@ def bond_backup(case):
 
 
 def bond_offload(case):
-    """SAs on the bond itself: its own operations hand them to the active port's,
-    which are ours.  Before 6.16 they do it in ways that we cannot take: software."""
+    """SAs on the bond itself are refused: its own operations would hand them to the
+    active port's, which are ours, but from 6.15 on it then says of every packet
+    that the port encrypts it, and the packet leaves as plaintext behind an ESP
+    header."""
     with bond("active-backup", 65) as why:
         if why:
             return why
         lab.wait_for(lambda: active() == "va", 5)
         settle(case)
-        taken = lab.KVER >= (6, 16)
-        t = case.tunnel(dev="bond7", want=(taken, taken))
-        answers(t)
-        traffic(t)
-        if not taken:
-            case.software(t.out)
-            case.software(t.inn)
-            check(lab.KVER < (6, 3) or all("of a bond" in w for w in t.warnings),
-                  "told %r" % t.warnings)
-            case.no_errors()
-            return None
-        case.used(t)
-        check({lab.layer_sa(s)["port"] for s in (t.out, t.inn)} == {"va"}, "%r" % lab.kv("sas"))
-        # the bond takes them to the other port; their packets go on
-        switch("ea")
-        answers(t)
-        check(lab.wait_for(lambda: {s["port"] for s in lab.kv("sas")} == {"ea"}, 10),
-              "after the change: %r" % lab.kv("sas"))
-        lab.note("the SAs moved to ea")
-        was = {s: lab.layer_sa(s)["packets"] for s in (t.out, t.inn)}
-        traffic(t)
-        check(all(lab.layer_sa(s)["packets"] > n + 10 for s, n in was.items()),
-              "%r, before %r" % (lab.kv("sas"), was))
-        case.no_errors()
+        software_on_bond(case)
     return None
 
 
+def software_on_bond(case):
+    t = case.tunnel(dev="bond7", want=(False, False))
+    check(lab.KVER < (6, 3) or all("of a bond" in w for w in t.warnings), "%r" % t.warnings)
+    traffic(t)
+    case.software(t.out)
+    case.software(t.inn)
+    case.no_errors()
+    case.start_same()
+
+
 def bond_lacp(case):
-    """802.3ad: the kernel's bonding offloads in active-backup only, so an SA on
-    the bond is refused; on one of its ports, or on a VLAN above, it is done."""
+    """802.3ad: SAs on one of the bond's ports; on the bond they are refused."""
     with bond("802.3ad", 66) as why:
         if why:
             return why
@@ -198,14 +186,13 @@ def bond_lacp(case):
         check(lab.wait_for(lambda: lab.read(ad + "num_ports").strip() == "2" and
                            lab.read(ad + "partner_mac").strip() != "00:00:00:00:00:00", 20, 0.5),
               "no aggregate of two: %s" % lab.read("/proc/net/bonding/bond7"))
-        try:
-            t = lab.Tunnel(case.a, case.b, "gcm128", ("tunnel", 4, 4), dev="bond7")
-            check(t.offloaded() == (False, False), "offloaded to a bond in 802.3ad")
-            lab.note("on the bond: software, %r" % t.warnings)
-        except lab.NlError as e:
-            lab.note("on the bond: %s" % e)
-        case.start_same()
         settle(case)
+        try:
+            software_on_bond(case)
+        except lab.NlError as e:
+            # 6.12: its bonding finds no active port in this mode
+            lab.note("on the bond: %s" % e)
+            case.start_same()
         both_shapes(case, "ea")
     return None
 
@@ -382,11 +369,8 @@ def in_room(case):
 def main():
     routes.run([
         ("the port itself, virtio-net", port("va")),
-        ("the port itself, e1000e", port("ea")),
         ("VLAN", vlan),
-        ("QinQ", qinq),
         ("bridge with the address", bridge),
-        ("macvlan", macvlan),
         ("bond, active-backup, SAs on a port", bond_backup),
         ("bond, active-backup, SAs on the bond", bond_offload),
         ("bond, 802.3ad", bond_lacp),
@@ -394,6 +378,10 @@ def main():
         ("VRF", vrf),
         ("xfrm interface", xfrm_interface),
         ("a port moves to another name space", moved),
+    ], [
+        ("the port itself, e1000e", port("ea")),
+        ("QinQ", qinq),
+        ("macvlan", macvlan),
     ])
 
 

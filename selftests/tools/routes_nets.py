@@ -351,10 +351,14 @@ def shaped(commands, rate=0):
                 lab.ping(*t.inner, [0, 700, 1300])
                 # a slow link makes fq_codel drop
                 got = case.used(t, wire=not rate, peer=not rate, least=100 // lab.SLOW)
+                if rate:
+                    time.sleep(0.5 * lab.SLOW)
                 case.look.read()
                 sent, lost = (x - y for x, y in zip(qdisc_packets("va"), before))
-                check(sent + lost == got["o"]["layer"] and (rate or not lost) and
-                      sent == case.look.spis[t.out],
+                got = case.counts(t, wire=False, peer=False)
+                # beside ESP there is a neighbour discovery now and then
+                check(0 <= sent + lost - got["o"]["layer"] <= 2 and (rate or not lost) and
+                      0 <= sent - case.look.spis[t.out] <= 2,
                       "the qdisc sent %d and dropped %d of %d; %d on the wire" % (
                           sent, lost, got["o"]["layer"], case.look.spis[t.out]))
                 if rate:
@@ -412,10 +416,7 @@ def main():
     routes.run([
         ("ESP in ESP, one policy with two templates", two_transforms),
         ("GRE over ESP", over_esp("gre")),
-        ("GRE over ESP, IPv6", over_esp("gre", True)),
         ("VXLAN over ESP", over_esp("vxlan")),
-        ("VXLAN over ESP, IPv6", over_esp("vxlan", True)),
-        ("ESP over GRE", within("gretap")),
         ("ESP over VXLAN", within("vxlan")),
         ("ESP in GRE in ESP", esp_in_gre_in_esp),
         ("forwarded traffic, and local beside it", forwarded),
@@ -426,6 +427,10 @@ def main():
         ("fq_codel on the port", shaped(["qdisc replace dev va root fq_codel"])),
         ("HTB with fq_codel on the port", shaped(HTB, 3e6)),
         ("HTB class by the inner packet's mark", htb_by_mark),
+    ], [
+        ("GRE over ESP, IPv6", over_esp("gre", True)),
+        ("VXLAN over ESP, IPv6", over_esp("vxlan", True)),
+        ("ESP over GRE", within("gretap")),
     ])
 
 

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Routes by the shape of the packets: options, extension headers, sizes, fragments,
 and what routers say about them."""
-import os
 import select
 import socket
 import time
@@ -13,7 +12,7 @@ from esplab import check
 from routes import answers, traffic
 from routes_far import far, client
 
-IP_OPTIONS, IP_MTU_DISCOVER, IP_RECVOPTS = 4, 10, 6
+IP_OPTIONS, IP_MTU_DISCOVER, IP_RECVOPTS, IP_RETOPTS = 4, 10, 6, 7
 V6_HOPOPTS, V6_DSTOPTS = 54, 59
 V6_RECVHOPOPTS, V6_RECVDSTOPTS = 53, 58
 DO, DONT = 2, 0
@@ -24,48 +23,28 @@ OPTIONS = {"record route": bytes((7, 15, 4)) + bytes(12) + b"\x00",
            "all 40 bytes": bytes([1] * 39) + b"\x00"}
 
 
-def with_options(t, opts):
-    """The sizes that do not arrive"""
-    x, y = lab.udp_pair(*t.inner)
-    for s in (x, y):
-        s.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, opts)
-    bad = lab.udp_both(x, y, [0, 100, 1300, 2500])
-    x.close()
-    y.close()
-    return bad
-
-
 def options(case):
-    """IPv4 options of the inner packet, or of the outer one in transport and BEET
-    mode: those with an address that is rewritten on the way are the kernel's."""
-    keys = os.environ["ESP_SA"]
-    for shape in (("tunnel", 4, 4), ("transport", 4, 4), ("beet", 4, 4)):
-        # tshark does not know the pseudo header that BEET puts options into
-        os.environ["ESP_SA"] = keys if shape[0] != "beet" else "/dev/null"
-        # what software ESP does with the same packets
-        plain = lab.Tunnel(case.a, case.b, "gcm128", shape, offload=False)
-        wanted = {name: with_options(plain, opts) for name, opts in OPTIONS.items()}
-        check(shape[0] == "beet" or not any(wanted.values()), "in software: %r" % wanted)
-        case.start_same()
+    """IPv4 options of the inner packet, and of the outer one in transport mode.  Not
+    BEET mode, whose options header loses packets in software too."""
+    for shape in (("tunnel", 4, 4), ("transport", 4, 4)):
         t = case.tunnel("gcm128", shape)
         for name, opts in OPTIONS.items():
-            bad = with_options(t, opts)
-            check(bad == wanted[name], "%s, %s: sizes %r, in software %r" % (
-                lab.shape_name(shape), name, bad, wanted[name]))
             x, y = lab.udp_pair(*t.inner)
-            x.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, opts)
+            for s in (x, y):
+                s.setsockopt(socket.IPPROTO_IP, IP_OPTIONS, opts)
             y.setsockopt(socket.IPPROTO_IP, IP_RECVOPTS, 1)
+            bad = lab.udp_both(x, y, [0, 100, 1300, 2500])
+            check(not bad, "%s, %s: sizes %r" % (lab.shape_name(shape), name, bad))
             x.send(b"once more")
             data, anc, _, _ = y.recvmsg(100, 200)
-            got = [d for lvl, kind, d in anc if lvl == socket.IPPROTO_IP and kind == 7 or
-                   kind == IP_RECVOPTS]
+            got = [d for lvl, kind, d in anc if lvl == socket.IPPROTO_IP and
+                   kind in (IP_RECVOPTS, IP_RETOPTS)]
             check(data == b"once more" and got and got[0][0] == opts[0],
                   "%s, %s: arrived with %r" % (lab.shape_name(shape), name, anc))
             x.close()
             y.close()
         case.used(t, least=12)
         case.start_same()
-    os.environ["ESP_SA"] = keys
 
 
 def ext(*tlvs):
@@ -265,12 +244,13 @@ def main():
         ("IPv6 extension headers", extension_headers),
         ("fragments before and after ESP", fragments),
         ("jumbo frames, virtio-net", jumbo("v", 9000)),
-        ("jumbo frames, e1000e", jumbo("e", 9000)),
         ("path MTU of the peer's side, IPv4", pmtu_out(False)),
-        ("path MTU of the peer's side, IPv6", pmtu_out(True)),
         ("path MTU of our side, IPv4", pmtu_in(False)),
-        ("path MTU of our side, IPv6", pmtu_in(True)),
         ("too big from a client", pmtu_client),
+    ], [
+        ("jumbo frames, e1000e", jumbo("e", 9000)),
+        ("path MTU of the peer's side, IPv6", pmtu_out(True)),
+        ("path MTU of our side, IPv6", pmtu_in(True)),
     ])
 
 

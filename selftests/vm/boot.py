@@ -52,8 +52,8 @@ PC = Board("qemu-system-x86_64", ("-machine", "q35,vmport=off"), "ttyS0",
 # test that wants them
 MT7621 = Board("qemu-system-mipsel", ("-machine", "mt7621"), "ttyS0,57600",
                "cryptomgr.notests=1", mem=512)
-# RAM begins at 1 GiB: half of it is out of reach of 32 address bits, and that
-# half is what the kernel uses first
+# RAM begins at 1 GiB: a quarter of it is out of reach of 32 address bits, and
+# that is what the kernel uses first
 EN7581 = Board("qemu-system-aarch64", ("-machine", "airoha-virt,gic-version=3", "-cpu", "cortex-a53"),
                "ttyAMA0", "cryptomgr.notests=1", mem=4096)
 

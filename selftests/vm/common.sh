@@ -46,7 +46,7 @@ as_root() {
 # /work.  A mount namespace of its own, so nothing is left mounted after it.
 in_root() {
 	# not the host's own, where a caller did not look at what it got
-	[ -n "$1" ] && [ -d "$2" ] || die "in_root: no root or no directory"
+	if [ -z "$1" ] || [ ! -d "$2" ]; then die "in_root: no root or no directory"; fi
 	_r=$1 _d=$2
 	shift 2
 	# shellcheck disable=SC2016

@@ -170,6 +170,7 @@ enum eip93_run {
  * @thresh_base: the rest of RING_THRESH
  * @thresh: what the interrupt's threshold is set to
  * @thresh_writes: how often it was changed
+ * @missed: results were taken that no interrupt had told of
  * @pollers: bit for each queue whose NAPI polls; atomic bit operations
  * @masked: the interrupt is; set by its handler
  */
@@ -196,6 +197,7 @@ struct eip93_ring {
 	u32 thresh_base;
 	unsigned int thresh;
 	unsigned long thresh_writes;
+	bool missed;
 
 	unsigned long pollers;
 	bool masked;

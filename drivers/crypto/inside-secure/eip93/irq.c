@@ -73,6 +73,7 @@ int eip93_irq_get(struct eip93 *e)
 /* result_lock is held, or nobody is there. */
 static void unmask(struct eip93 *e)
 {
+	e->ring.missed = false;
 	WRITE_ONCE(e->ring.masked, false);
 	eip93_write(e, EIP93_INT_STATUS, EIP93_INT_RDR);
 	eip93_write(e, EIP93_INT_ENABLE, EIP93_INT_RDR);
@@ -138,7 +139,8 @@ bool eip93_arm(struct esp_ring_queue *q)
 		more = eip93_ring_has_result(e);
 		if (!more)
 			moderate(e);
-		if (!more && r->masked) {
+		/* One that got lost is still pending, and no other would come. */
+		if (!more && (r->masked || r->missed)) {
 			unmask(e);
 			/* One that came before the clearing raises nothing. */
 			more = eip93_ring_has_result(e);

@@ -320,6 +320,8 @@ unsigned int eip93_ring_drain(struct eip93 *e)
 
 	if (n) {
 		WRITE_ONCE(r->tail, tail);
+		if (unlikely(!READ_ONCE(r->masked)))
+			r->missed = true;
 		r->acks++;
 		eip93_write(e, EIP93_RD_COUNT, n);
 	}
