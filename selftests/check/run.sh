@@ -6,6 +6,8 @@
 #   build     no warning at W=1 (which runs kernel-doc too) and sparse (C=2)
 #             against each kernel, each with its own compiler
 #   style     checkpatch --strict, shellcheck, kernel-doc of the public header
+#   dts       the bindings and fragments of the device tree (dts/check)
+#   model     the EIP-93 of selftests/qemu, without a guest
 #   tree      SPDX lines, MAINTAINERS, size of files, version checks
 #
 # Ends with "N passed, N failed, N skipped".
@@ -52,7 +54,8 @@ copy_sources() {
 	rm -rf "$1"
 	mkdir -p "$1"
 	files | grep -E '\.[ch]$|(^|/)(Makefile|Kbuild|Kconfig)$' |
-		grep -v -e '^Makefile$' -e '^selftests/vm/' -e '^selftests/bench/' |
+		grep -v -e '^Makefile$' -e '^selftests/vm/' -e '^selftests/bench/' \
+			-e '^selftests/qemu/' |
 		tar -cf - -T - | tar -xf - -C "$1"
 }
 
@@ -89,7 +92,7 @@ No structs that should be const'
 
 check_checkpatch() {
 	_scripts=$(ls -d "$("$vm/kernel")"/headers/usr/src/*/scripts) || return 1
-	files | grep -E '\.[ch]$|Kconfig$' | grep -v '^selftests/bench/' \
+	files | grep -E '\.[ch]$|Kconfig$' | grep -v -e '^selftests/bench/' -e '^selftests/qemu/' \
 		>"$out/c-files"
 	xargs "$_scripts/checkpatch.pl" --no-tree --strict --quiet --terse \
 		--no-summary --file --ignore FILE_PATH_CHANGES \
@@ -182,6 +185,27 @@ for tool in shellcheck python3 perl; do
 	}
 done
 
+# A script that prints lines as result does; its counts become ours.
+check_with() {
+	"$@" >"$out/with.log"
+	grep -v ' passed, ' "$out/with.log"
+	passed=$((passed + $(grep -c '^ok ' "$out/with.log")))
+	failed=$((failed + $(grep -c '^not ok ' "$out/with.log")))
+	grep -q '^ok ' "$out/with.log" || result "$*: printed nothing" 1 "$out/with.log"
+}
+
+# TAP of many lines is one result for each machine.
+check_model() {
+	for machine in mt7621 airoha-virt; do
+		qemu=$(selftests/qemu/build) &&
+			python3 selftests/qemu/test/eip93.py "$qemu" $machine >"$out/model.log" 2>&1
+		_status=$?
+		grep '^not ok' "$out/model.log" >"$out/model.bad" || tail -n 3 "$out/model.log" >"$out/model.bad"
+		result "model: eip93 on $machine, $(grep -c '^ok' "$out/model.log") cases" \
+			$_status "$out/model.bad"
+	done
+}
+
 check_tree
 check_shell
 check_python
@@ -190,6 +214,8 @@ check_checkpatch
 for system in bookworm trixie bpo; do
 	check_build $system
 done
+check_with dts/check "$out/dts"
+check_model
 
 echo "$passed passed, $failed failed, 0 skipped"
 [ $failed = 0 ]
