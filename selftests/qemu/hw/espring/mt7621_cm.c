@@ -3,9 +3,9 @@
  * MT7621: CPUs with their coherence manager (CM2) and cluster power
  * controller, as Linux's mips-cm, mips-cpc and smp-cps see them.
  *
- * QEMU's own mips-cps is a CM3, which the kernel drives in another way. The SoC has
- * two cores of two VPEs; here each CPU is the only VPE of a core, because QEMU
- * does not start a second VPE in the way this kernel wants it.
+ * QEMU's own mips-cps is a CM3, which the kernel drives in another way. The SoC
+ * has two cores of two VPEs; here each CPU is the only VPE of a core, because
+ * QEMU does not start a second VPE in the way this kernel wants it.
  */
 #include "qemu/osdep.h"
 #include "qemu/log.h"
@@ -61,7 +61,7 @@ qemu_irq mt7621_irq(MT7621CMState *cm, int n)
 /*
  * A reset core runs its first VPE with its first thread context. QEMU's reset
  * does that for the first CPU of all, being made for one core with many VPEs.
- * For the same reason no VPE is a master: QEMU's dvpe would stop all other CPUs.
+ * For the same reason no VPE is a master: QEMU's dvpe would stop all others.
  */
 static void reset_core(MT7621Core *core, bool run)
 {
@@ -299,9 +299,9 @@ static void cm_reset(void *opaque)
 }
 
 /*
- * A core's timer reaches its interrupt lines through the GIC, where Linux leaves
- * it masked; QEMU's goes straight to line 7, for which nobody would care on a
- * second core once the counter has gone round, after 86 seconds.
+ * A core's timer reaches its interrupt lines through the GIC, where Linux
+ * leaves it masked; QEMU's goes straight to line 7, for which nobody would care
+ * on a second core once the counter has gone round, after 86 seconds.
  */
 static void line_7(void *opaque, int n, int level)
 {
