@@ -487,7 +487,6 @@ static void eip93_reset(DeviceState *dev)
 {
     EIP93State *s = EIP93(dev);
 
-    memset(&s->faults, 0, sizeof(s->faults));
     s->irq_level = s->irq_lost = s->irq_false = false;
     eip93_reset_registers(s);
     memset(&s->stats, 0, sizeof(s->stats));
