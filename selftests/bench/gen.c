@@ -6,6 +6,10 @@
  *	send UDP datagrams that make IP packets of SIZE bytes
  *   gen raw SECONDS FILE DEVICE COUNTER
  *	send the frames of FILE again and again
+ *   gen count-udp NUMBER SIZE ADDRESS PORT COUNTER CONTROL
+ *   gen count-raw NUMBER FILE DEVICE COUNTER CONTROL
+ *	so many of them, after some to warm up; the work for them is between two
+ *	marks of ../qemu/plugins/insnprof.c
  *   gen capture COUNT FILE DEVICE
  *	put the next COUNT frames that DEVICE sends into FILE
  *   gen instance NAME
@@ -13,7 +17,9 @@
  *
  * COUNTER is a file with a number, a statistic of the receiving end; it is read
  * after a warm-up and again SECONDS later. Prints what has arrived, what has
- * been sent, and the nanoseconds between the readings.
+ * been sent, and the nanoseconds between the readings; with a NUMBER also by
+ * how much the counters of the emulated engine rose, whose control block is at
+ * the physical address CONTROL (../qemu/README.md).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -26,6 +32,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
@@ -40,6 +47,23 @@
 #define LOST_NS		20000000ULL
 /* Long enough not to disturb who works, and a part of WINDOW's time. */
 #define NAP_NS		500000
+
+#define WARM_UP_PACKETS	256
+#define QUIET_NS	200000000ULL
+#define STATS		0x100
+#define NR_STATS	13
+
+/* Instructions that do nothing but tell the plugin. */
+#if defined(__mips__)
+#define MARK(n)		__asm__ volatile (".word %0" : : "i" (0x2c00e500 + (n)) : "memory")
+#elif defined(__aarch64__)
+#define MARK(n)		__asm__ volatile ("movz xzr, %0" : : "i" (0xe500 + (n)) : "memory")
+#else
+#define MARK(n)		do { } while (0)
+#endif
+#define MARK_START	1
+#define MARK_STOP	2
+#define MARK_CLEAR	3
 
 struct frame {
 	unsigned int len;
@@ -127,6 +151,94 @@ static void flood(int fd, double seconds, const char *count_path, int window)
 	       now_ns() - t0);
 }
 
+/* Wait until @n more have arrived than @first, or no more do. */
+static unsigned long long wait_for(const char *path, unsigned long long first,
+				   unsigned long long n)
+{
+	const struct timespec nap = { .tv_nsec = NAP_NS };
+	unsigned long long since = now_ns(), last = 0, got;
+
+	while ((got = counter(path) - first) < n) {
+		if (got != last) {
+			last = got;
+			since = now_ns();
+		} else if (now_ns() - since > QUIET_NS) {
+			break;
+		}
+		nanosleep(&nap, NULL);
+	}
+	return got;
+}
+
+/* Send so many; the socket's buffer holds us back, or @window. */
+static void burst(int fd, unsigned long long number, const char *count_path,
+		  int window)
+{
+	unsigned long long first = counter(count_path), sent = 0;
+
+	while (sent < number) {
+		const struct frame *f = &frames[sent % nr_frames];
+
+		if (send(fd, f->data, f->len, 0) < 0) {
+			if (errno != ENOBUFS && errno != EINTR)
+				die("send");
+			continue;
+		}
+		if (!(++sent % CLOCK_EVERY) && window)
+			wait_window(count_path, first + sent);
+	}
+}
+
+static volatile unsigned int *control_block(const char *address)
+{
+	off_t at = strtoull(address, NULL, 0);
+	int fd = open("/dev/mem", O_RDWR | O_SYNC);
+	void *p;
+
+	if (fd < 0)
+		die("/dev/mem");
+	p = mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, fd, at);
+	if (p == MAP_FAILED)
+		die("mmap");
+	return p;
+}
+
+static void read_stats(volatile unsigned int *block, unsigned long long *stats)
+{
+	for (int i = 0; i < NR_STATS; i++) {
+		unsigned int low = block[(STATS + 8 * i) / 4];
+
+		stats[i] = low | (unsigned long long)block[(STATS + 8 * i) / 4 + 1] << 32;
+	}
+}
+
+static void counted(int fd, unsigned long long number, const char *count_path,
+		    const char *control, int window)
+{
+	volatile unsigned int *block = control_block(control);
+	unsigned long long before[NR_STATS], after[NR_STATS], first, t, got;
+
+	first = counter(count_path);
+	burst(fd, WARM_UP_PACKETS, count_path, window);
+	wait_for(count_path, first, WARM_UP_PACKETS);
+
+	first = counter(count_path);
+	read_stats(block, before);
+	t = now_ns();
+	MARK(MARK_CLEAR);
+	MARK(MARK_START);
+	burst(fd, number, count_path, window);
+	got = wait_for(count_path, first, number);
+	MARK(MARK_STOP);
+	t = now_ns() - t;
+	read_stats(block, after);
+
+	printf("%llu %llu %llu", got, number, t);
+	for (int i = 0; i < NR_STATS; i++)
+		printf(" %llu", after[i] - before[i]);
+	putchar('\n');
+}
+
 static int packet_socket(const char *dev, int protocol)
 {
 	struct sockaddr_ll ll = {
@@ -142,33 +254,36 @@ static int packet_socket(const char *dev, int protocol)
 	return fd;
 }
 
-static void udp(char **argv)
+static int udp_socket(const char *size, const char *address, const char *port)
 {
 	struct sockaddr_in to = {
 		.sin_family = AF_INET,
-		.sin_port = htons(atoi(argv[3])),
+		.sin_port = htons(atoi(port)),
 	};
-	int fd = socket(AF_INET, SOCK_DGRAM, 0);
+	/* No checksum: with ESP the sender or GRO would make it, not a NIC. */
+	int fd = socket(AF_INET, SOCK_DGRAM, 0), one = 1;
 
-	if (inet_pton(AF_INET, argv[2], &to.sin_addr) != 1 ||
+	if (setsockopt(fd, SOL_SOCKET, SO_NO_CHECK, &one, sizeof(one)))
+		die("SO_NO_CHECK");
+	if (inet_pton(AF_INET, address, &to.sin_addr) != 1 ||
 	    connect(fd, (struct sockaddr *)&to, sizeof(to)))
-		die(argv[2]);
-	frames[0].len = atoi(argv[1]) - IP_UDP_HEADERS;
+		die(address);
+	frames[0].len = atoi(size) - IP_UDP_HEADERS;
 	if (frames[0].len > MAX_FRAME)
-		die(argv[1]);
+		die(size);
 	nr_frames = 1;
-	flood(fd, atof(argv[0]), argv[4], 0);
+	return fd;
 }
 
-static void raw(char **argv)
+static int raw_socket(const char *file, const char *dev)
 {
-	int fd = open(argv[1], O_RDONLY);
+	int fd = open(file, O_RDONLY);
 	ssize_t n = fd < 0 ? -1 : read(fd, frames, sizeof(frames));
 
 	if (n <= 0)
-		die(argv[1]);
+		die(file);
 	nr_frames = n / sizeof(frames[0]);
-	flood(packet_socket(argv[2], 0), atof(argv[0]), argv[3], 1);
+	return packet_socket(dev, 0);
 }
 
 static void capture(char **argv)
@@ -217,9 +332,16 @@ static void instance(const char *name)
 int main(int argc, char **argv)
 {
 	if (argc == 7 && !strcmp(argv[1], "udp"))
-		udp(argv + 2);
+		flood(udp_socket(argv[3], argv[4], argv[5]), atof(argv[2]),
+		      argv[6], 0);
 	else if (argc == 6 && !strcmp(argv[1], "raw"))
-		raw(argv + 2);
+		flood(raw_socket(argv[3], argv[4]), atof(argv[2]), argv[5], 1);
+	else if (argc == 8 && !strcmp(argv[1], "count-udp"))
+		counted(udp_socket(argv[3], argv[4], argv[5]), atoll(argv[2]),
+			argv[6], argv[7], 0);
+	else if (argc == 7 && !strcmp(argv[1], "count-raw"))
+		counted(raw_socket(argv[3], argv[4]), atoll(argv[2]), argv[5],
+			argv[6], 1);
 	else if (argc == 5 && !strcmp(argv[1], "capture"))
 		capture(argv + 2);
 	else if (argc == 3 && !strcmp(argv[1], "instance"))

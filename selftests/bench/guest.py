@@ -15,7 +15,6 @@ crypto are on CPU 0, in every variant; who does the crypto is what is compared:
   soft2   esp_ring_soft, on both CPUs
 The packets end in a dummy device, on the CPU that finished them.
 """
-import glob
 import hashlib
 import json
 import os
@@ -24,6 +23,8 @@ import subprocess
 import sys
 import time
 
+from lab import ALGS, COUNTER, flush, ip, load, network, policy, rmmod, run, sa, write
+
 MODULES, GEN, SAMPLES = sys.argv[1:4]
 SCALE = float(os.environ.get("BENCH_SCALE", "1"))
 SECONDS = float(os.environ.get("BENCH_SECONDS", "0.7"))
@@ -31,108 +32,20 @@ SIZES = (64, 256, 512, 1024, 1400)
 FULL = 1400
 TESTS = os.environ.get("BENCH_TESTS", "encrypt decrypt tcp").split()
 VARIANTS = ("none", "plain", "pcrypt", "soft1", "soft2")
-COUNTER = "/tmp/sys/class/net/%s/statistics/tx_packets"
 FRAMES = "/tmp/frames"
 TCP_BYTES = 48000000
-SA_KEY = "0x" + "".join("%02x" % (i + 1) for i in range(64))
-
-
-def key(n):
-    return SA_KEY[:2 + 2 * n]
-
-
-# our name: arguments of ip xfrm state, the AEAD that plain ESP asks for
-ALGS = {
-    "aes128-gcm": (
-        ["aead", "rfc4106(gcm(aes))", key(20), "128"],
-        "seqiv(rfc4106(gcm(aes)))"),
-    "aes256-gcm": (
-        ["aead", "rfc4106(gcm(aes))", key(36), "128"],
-        "seqiv(rfc4106(gcm(aes)))"),
-    "chacha20-poly1305": (
-        ["aead", "rfc7539esp(chacha20,poly1305)", key(36), "128"],
-        "seqiv(rfc7539esp(chacha20,poly1305))"),
-    "aes128-cbc-sha1": (
-        ["auth-trunc", "hmac(sha1)", key(20), "96", "enc", "cbc(aes)", key(16)],
-        "echainiv(authenc(hmac(sha1),cbc(aes)))"),
-    "aes128-cbc-sha256": (
-        ["auth-trunc", "hmac(sha256)", key(32), "128", "enc", "cbc(aes)", key(16)],
-        "echainiv(authenc(hmac(sha256),cbc(aes)))"),
-    "aes128-ctr-sha256": (
-        ["auth-trunc", "hmac(sha256)", key(32), "128",
-         "enc", "rfc3686(ctr(aes))", key(20)],
-        "seqiv(authenc(hmac(sha256),rfc3686(ctr(aes))))"),
-}
 GCM = "aes128-gcm"
 # see report.py
 QUIET = 0.08
 ENOUGH = 3
 
 
-def run(*cmd, check=True):
-    r = subprocess.run(cmd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                       text=True)
-    if check and r.returncode:
-        sys.exit("guest.py: %s: %s" % (" ".join(cmd), r.stderr.strip()))
-    return r.stdout
-
-
-def ip(*args, ns=None):
-    return run("ip", *(("-n", ns) if ns else ()), *args)
-
-
-def write(path, text):
-    with open(path, "w") as f:
-        f.write(text)
-
-
 def setup():
     """Modules and devices. Without udev the CPU's modules are ours to load."""
-    os.makedirs("/tmp/sys", exist_ok=True)
-    run("mount", "-t", "sysfs", "sysfs", "/tmp/sys")
+    network()
     with open("/sys/devices/system/cpu/modalias") as f:
         run("modprobe", "-a", f.read().strip(), check=False)
-    for name in ("esp_ring", "esp_ring_soft"):
-        ko = glob.glob(MODULES + "/**/%s.ko" % name, recursive=True)[0]
-        deps = run("modinfo", "-F", "depends", ko).strip().split(",")
-        for dep in deps:
-            if dep and dep != "esp_ring":
-                run("modprobe", dep)
-        if not os.path.exists("/sys/module/" + name):
-            run("insmod", ko)
-
-    # the sink, of packets to 10.9.0.2 and of what is decrypted
-    ip("link", "add", "sink", "type", "dummy")
-    ip("addr", "add", "10.9.0.1/24", "dev", "sink")
-    ip("link", "set", "sink", "up")
-    ip("neigh", "add", "10.9.0.2", "lladdr", "02:00:00:00:00:02", "dev", "sink")
-    # the far end, for TCP and for packets to decrypt
-    ip("netns", "add", "far")
-    ip("link", "add", "wan", "type", "veth", "peer", "name", "near",
-       "netns", "far")
-    ip("addr", "add", "10.7.0.2/24", "dev", "wan")
-    ip("link", "set", "wan", "up")
-    ip("addr", "add", "10.7.0.1/24", "dev", "near", ns="far")
-    ip("addr", "add", "10.6.0.1/32", "dev", "near", ns="far")
-    ip("link", "set", "near", "up", ns="far")
-    ip("link", "set", "lo", "up", ns="far")
-    ip("route", "add", "10.9.0.0/24", "via", "10.7.0.2", "src", "10.6.0.1",
-       ns="far")
-    ip("route", "add", "10.6.0.1/32", "via", "10.7.0.1", "dev", "wan")
-    write("/proc/sys/net/ipv4/ip_forward", "1")
-    for dev in ("all", "wan"):
-        write("/proc/sys/net/ipv4/conf/%s/rp_filter" % dev, "0")
-    run("ping", "-c1", "-W5", "10.7.0.1")
-
-
-def rmmod(name):
-    """Unload once the SAs that used it are gone, which takes a moment."""
-    for _ in range(100):
-        if not os.path.exists("/sys/module/" + name):
-            return
-        if subprocess.run(["rmmod", name], stderr=subprocess.DEVNULL).returncode:
-            time.sleep(0.1)
-    sys.exit("guest.py: %s cannot be unloaded" % name)
+    load(MODULES, "esp_ring", "esp_ring_soft")
 
 
 def driver_of(name):
@@ -145,24 +58,6 @@ def driver_of(name):
             if d.get("name") == name and int(d["priority"]) > best:
                 best, found = int(d["priority"]), d["driver"]
     return found
-
-
-def sa(src, dst, spi, alg, *more, ns=None):
-    ip("xfrm", "state", "add", "src", src, "dst", dst, "proto", "esp",
-       "spi", hex(spi), "reqid", str(spi), "mode", "tunnel", *ALGS[alg][0],
-       *more, ns=ns)
-
-
-def policy(direction, sel, src, dst, spi, ns=None):
-    ip("xfrm", "policy", "add", "src", sel[0], "dst", sel[1], "dir", direction,
-       "tmpl", "src", src, "dst", dst, "proto", "esp", "reqid", str(spi),
-       "mode", "tunnel", ns=ns)
-
-
-def flush():
-    for ns in (None, "far"):
-        ip("xfrm", "state", "flush", ns=ns)
-        ip("xfrm", "policy", "flush", ns=ns)
 
 
 def prepare(variant, alg):

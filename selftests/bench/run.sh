@@ -29,7 +29,7 @@ rm -rf "$OUT/vm" "$OUT/results.jsonl" "$OUT"/*.svg
 mkdir -p "$share/selftests/vm" "$share/modules" "$OUT/vm/out"
 cp "$TOP/selftests/vm/guest-init" "$share/selftests/vm/"
 cp "$mods"/*.ko "$share/modules/"
-cp "$BENCH/gen.c" "$BENCH/guest.py" "$share/"
+cp "$BENCH/gen.c" "$BENCH/guest.py" "$BENCH/lab.py" "$share/"
 
 # A virtual CPU that halts is woken when the host's scheduler likes, milliseconds
 # later where others are at work; a real one within a microsecond. So none halts.

@@ -7,7 +7,7 @@
 # One CPU and a slow engine by a clock that counts instructions: the driver looks at
 # what it has queued after the engine was told, and a completion in between frees it.
 #
-# systems: mt7621 en7581-debug
+# systems: mt7621
 # timeout: 400
 # cpus: 1
 # group: intree

@@ -521,9 +521,11 @@ def main():
                 m = Machine(build, machine)
                 test(Rings(m))
                 m.close()
-        m = Machine(build, machine, "-global", "eip93.option-1=0x00026004")
+        m = Machine(build, machine, "-global", "eip93.option-1=0x00026004",
+                    "-global", "eip93.fault-bus-error=1")
         r = Rings(m)
         load(r, CRYPT_HASH, AES, SHA256, mode=CBC, key=bytes(16), cmd1=HMAC)
+        is_(r.run(bytes(16))[0], BUS, "a fault from the command line")
         is_(r.run(bytes(16))[0], ALG, "a hash that OPTION_1 does not have")
         load(r, CRYPT, AES, mode=CBC, key=bytes(32))
         is_(r.run(bytes(16))[0], ALG, "nor that length of key")

@@ -15,6 +15,7 @@
 #include "qapi/error.h"
 #include "hw/irq.h"
 #include "hw/qdev-properties.h"
+#include "migration/vmstate.h"
 #include "eip93.h"
 
 static uint32_t ring_size(EIP93State *s)
@@ -486,7 +487,6 @@ static void eip93_reset(DeviceState *dev)
 {
     EIP93State *s = EIP93(dev);
 
-    memset(&s->faults, 0, sizeof(s->faults));
     s->irq_level = s->irq_lost = s->irq_false = false;
     eip93_reset_registers(s);
     memset(&s->stats, 0, sizeof(s->stats));
@@ -533,12 +533,18 @@ static const Property eip93_properties[] = {
     DEFINE_PROP_UINT32("clock-hz", EIP93State, clock_hz, 220000000),
 };
 
+static const VMStateDescription eip93_vmstate = {
+    .name = TYPE_EIP93,
+    .unmigratable = true,
+};
+
 static void eip93_class_init(ObjectClass *klass, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(klass);
 
     dc->desc = "SafeXcel EIP-93 packet engine";
     dc->realize = eip93_realize;
+    dc->vmsd = &eip93_vmstate;
     device_class_set_legacy_reset(dc, eip93_reset);
     device_class_set_props(dc, eip93_properties);
 }

@@ -71,8 +71,10 @@ unsigned eip93_cipher_unit(const EIP93Cipher *c)
 
 unsigned eip93_cipher_iv_len(const EIP93Cipher *c)
 {
-    return c->alg == EIP93_NO_CIPHER || c->mode == EIP93_ECB ? 0
-                                                             : block_size(c->alg);
+    if (c->alg == EIP93_NO_CIPHER || c->mode == EIP93_ECB) {
+        return 0;
+    }
+    return block_size(c->alg);
 }
 
 /*

@@ -77,8 +77,8 @@ int64_t eip93_cost(EIP93State *s, const uint32_t *desc)
 }
 
 /*
- * A fault that has been set or lifted may show at once; only a hang lasts, until
- * the reset that the driver has to make.
+ * A fault that has been set or lifted may show at once; only a hang lasts,
+ * until the reset that the driver has to make.
  */
 static void changed(EIP93State *s)
 {

@@ -127,6 +127,7 @@ uint32_t eip93_load_cipher(EIP93Op *op, EIP93Cipher *c, bool encrypt)
 {
     EIP93State *s = op->s;
     uint32_t aes_key = FIELD_EX32(op->cmd1, CMD1, AES_KEY);
+    uint32_t aes_keys = FIELD_EX32(s->option_1, OPTION_1, AES_KEYS);
 
     c->alg = FIELD_EX32(op->cmd0, CMD0, CIPHER);
     c->mode = FIELD_EX32(op->cmd1, CMD1, MODE);
@@ -149,7 +150,7 @@ uint32_t eip93_load_cipher(EIP93Op *op, EIP93Cipher *c, bool encrypt)
         /* a decryption key schedule's last key is not taken, see README.md */
         if (!FIELD_EX32(s->option_1, OPTION_1, AES) ||
             aes_key < 2 || aes_key > 4 ||
-            !(FIELD_EX32(s->option_1, OPTION_1, AES_KEYS) & 1 << (aes_key - 2)) ||
+            !(aes_keys & 1 << (aes_key - 2)) ||
             FIELD_EX32(op->cmd1, CMD1, DEC_KEY)) {
             return EIP93_ERR(EIP93_ERR_ALG);
         }

@@ -18,8 +18,9 @@ void eip93_prng_reset(EIP93State *s)
 
 static void add_one(uint8_t *n, size_t len)
 {
-    while (len-- && !++n[len]) {
-    }
+    do {
+        n[--len]++;
+    } while (len && !n[len]);
 }
 
 static void xor_block(uint8_t *dst, const uint8_t *src)

@@ -76,8 +76,8 @@ static void add_eip93(MT7621MachineState *s)
 }
 
 /*
- * A -device takes the first free slot; each new bus is put before the others, so
- * the last one made is the first.
+ * A -device takes the first free slot; each new bus is put before the others,
+ * so the last one made is the first.
  */
 static void add_virtio(MT7621MachineState *s)
 {

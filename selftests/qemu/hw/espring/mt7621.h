@@ -51,6 +51,7 @@ OBJECT_DECLARE_SIMPLE_TYPE(MT7621CMState, MT7621_CM)
 
 typedef struct MT7621Core {
     MIPSCPU *cpu;
+    qemu_irq line_7;
     bool powered;
     uint32_t coherence;
     uint32_t reset_base;

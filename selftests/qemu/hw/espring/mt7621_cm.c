@@ -3,9 +3,9 @@
  * MT7621: CPUs with their coherence manager (CM2) and cluster power
  * controller, as Linux's mips-cm, mips-cpc and smp-cps see them.
  *
- * QEMU's own mips-cps is a CM3, which the kernel drives in another way. The SoC has
- * two cores of two VPEs; here each CPU is the only VPE of a core, because QEMU
- * does not start a second VPE in the way this kernel wants it.
+ * QEMU's own mips-cps is a CM3, which the kernel drives in another way. The SoC
+ * has two cores of two VPEs; here each CPU is the only VPE of a core, because
+ * QEMU does not start a second VPE in the way this kernel wants it.
  */
 #include "qemu/osdep.h"
 #include "qemu/log.h"
@@ -13,6 +13,7 @@
 #include "qapi/error.h"
 #include "exec/address-spaces.h"
 #include "hw/core/cpu.h"
+#include "hw/irq.h"
 #include "hw/mips/mips.h"
 #include "hw/qdev-clock.h"
 #include "hw/qdev-properties.h"
@@ -60,7 +61,7 @@ qemu_irq mt7621_irq(MT7621CMState *cm, int n)
 /*
  * A reset core runs its first VPE with its first thread context. QEMU's reset
  * does that for the first CPU of all, being made for one core with many VPEs.
- * For the same reason no VPE is a master: QEMU's dvpe would stop all other CPUs.
+ * For the same reason no VPE is a master: QEMU's dvpe would stop all others.
  */
 static void reset_core(MT7621Core *core, bool run)
 {
@@ -297,6 +298,20 @@ static void cm_reset(void *opaque)
     }
 }
 
+/*
+ * A core's timer reaches its interrupt lines through the GIC, where Linux
+ * leaves it masked; QEMU's goes straight to line 7, for which nobody would care
+ * on a second core once the counter has gone round, after 86 seconds.
+ */
+static void line_7(void *opaque, int n, int level)
+{
+    MT7621Core *core = opaque;
+
+    if (!level || !(core->cpu->env.CP0_Cause & 1 << CP0Ca_TI)) {
+        qemu_set_irq(core->line_7, level);
+    }
+}
+
 static bool make_cpu(MT7621CMState *cm, unsigned n, Error **errp)
 {
     MIPSCPU *cpu = MIPS_CPU(object_new(cm->cpu_type));
@@ -310,6 +325,8 @@ static bool make_cpu(MT7621CMState *cm, unsigned n, Error **errp)
     }
     cpu_mips_irq_init_cpu(cpu);
     cpu_mips_clock_init(cpu);
+    cm->core[n].line_7 = cpu->env.irq[7];
+    cpu->env.irq[7] = qemu_allocate_irq(line_7, &cm->core[n], 7);
     return true;
 }
 
