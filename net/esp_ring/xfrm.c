@@ -160,7 +160,7 @@ static int add_sa(struct net_device *dev, struct xfrm_state *x,
 	 * us under a spinlock, in 6.12 without the port.
 	 */
 	if (dev != x->xso.dev || netif_is_bond_master(dev)) {
-		NL_SET_ERR_MSG_MOD(extack, "SAs of a bond cannot be offloaded, those of its ports can");
+		NL_SET_ERR_MSG_MOD(extack, "SAs of a bond cannot be offloaded");
 		return -EOPNOTSUPP;
 	}
 	if (!(dev->features & NETIF_F_HW_ESP)) {
