@@ -8,6 +8,7 @@ software; and when no host counted an error.
 """
 import collections
 import contextlib
+import ctypes
 import os
 import socket
 import struct
@@ -59,6 +60,11 @@ def network(frame):
     return proto, p[pos:], offset, more
 
 
+# BPF: load the packet's type; if it is PACKET_OUTGOING all of it, else nothing
+OUTGOING = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *x) for x in (
+    (0x20, 0, 0, 0xfffff004), (0x15, 0, 1, 4), (0x06, 0, 0, 0xffff), (0x06, 0, 0, 0))), 32)
+
+
 def readable(esp):
     """Is there an IP header where a tunnel's ciphertext should be?  A stack that
     leaves encryption to a device that does none makes such packets."""
@@ -97,8 +103,11 @@ class Look:
             s.close()
         got = []
         for dev in ("va", "ea"):
-            s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(3))
+            s = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, 0)
             s.setsockopt(socket.SOL_SOCKET, 33, 64 << 20)
+            # SO_ATTACH_FILTER: what comes in, decapsulated, would hold its SA
+            s.setsockopt(socket.SOL_SOCKET, 26, struct.pack(
+                "HP", len(OUTGOING) // 8, ctypes.addressof(OUTGOING)))
             s.bind((dev, 3))
             s.setblocking(False)
             got.append(s)
@@ -110,12 +119,12 @@ class Look:
         for s in self.sent:
             while True:
                 try:
-                    p, where = s.recvfrom(1 << 16)
+                    p = s.recv(1 << 16)
                 except BlockingIOError:
                     break
                 except OSError:
                     continue        # it was down, and is told once
-                ip = network(p) if where[2] == 4 else None
+                ip = network(p)
                 n += bool(ip and ip[0] == ESP and not ip[2] and readable(ip[1]))
         return n
 
