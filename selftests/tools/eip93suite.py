@@ -15,7 +15,9 @@ import esplab as lab
 import eip93lab
 
 # nearest relatives of what the tests name
-INSTEAD = {"gcm128": "ctr128-sha1", "cbc256-sha512": "cbc256-sha256"}
+INSTEAD = {"gcm128": "ctr128-sha1", "cbc256-sha512": "cbc256-sha256",
+           "chacha": "ctr256-sha256", "gcm256": "ctr256-sha256",
+           "ccm128-8": "ctr128-sha1", "gmac128": "null-sha1"}
 
 
 def load(engine="soft", **args):
