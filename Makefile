@@ -53,7 +53,7 @@ router: deps-check
 	@selftests/vm/shell mt7621 vm/router.rc
 
 images: deps-check
-	@for s in trixie bookworm bpo debug mt7621 mt7621-6.12 en7581; do selftests/vm/image $$s || exit; done
+	@for s in trixie bookworm bpo debug mt7621 en7581; do selftests/vm/image $$s || exit; done
 
 clean:
 	rm -rf build

@@ -3,7 +3,7 @@
 #
 # The EIP-93's driver: what it offers, its counters against the model's, moderation.
 #
-# systems: boards
-# timeout: 300
+# systems: en7581
+# timeout: 400
 # group: eip93
 exec python3 "$LIB/../tools/eip93.py" basics

@@ -3,7 +3,7 @@
 #
 # Every fault of the EIP-93's model while packets flow both ways.
 #
-# systems: boards
+# systems: mt7621 en7581
 # timeout: 300
 # group: eip93faults
 # digests are spoilt on purpose: not for tshark

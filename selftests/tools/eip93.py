@@ -264,9 +264,10 @@ def rebound(a, b):
 
 # ---- faults ----
 
-def fault(name, value=1, lasts=1.5, slow=False, failures=0, heal=False, reset=False):
+def fault(name, value=1, lasts=1.5, slow=False, failures=0, heal=False, most=None):
     """One fault under load both ways.  What is lost is counted, nothing is doubled,
-    damaged or out of order, and afterwards it goes on in the engine."""
+    damaged or out of order, and afterwards it goes on in the engine, after so many
+    restarts, or at most that many."""
     def test(a, b):
         ctl.heal()
         t = lab.Tunnel(a, b, "cbc128-sha256-96", ("tunnel", 4, 4), window=1024)
@@ -293,11 +294,12 @@ def fault(name, value=1, lasts=1.5, slow=False, failures=0, heal=False, reset=Fa
             name, struck, lost, drops, peer, eip.engine()["failures"] - was["failures"]))
         check(lost <= drops + peer, "%d lost, %d counted: %r %r" % (lost, drops, load.a, load.b))
         check(load.a["got"] > 20 and load.b["got"] > 20, "%r %r" % (load.a, load.b))
-        check(eip.engine()["failures"] - was["failures"] == failures, "%r" % eip.engine())
+        restarts = eip.engine()["failures"] - was["failures"]
+        check(failures <= restarts <= (failures if most is None else most), "%r" % eip.engine())
         alive(t, name)
         on_engine(t)
         d = agree(name)[0]
-        check(bool(d["resets"] - before["resets"]) == reset, "%d resets" % (
+        check(d["resets"] - before["resets"] == restarts, "%d resets" % (
             d["resets"] - before["resets"]))
     return test
 
@@ -423,7 +425,8 @@ BASICS = (
 
 FAULT_TESTS = (
     ("an interrupt is lost", fault("lose_irq", 1)),
-    ("many interrupts are lost", fault("lose_irq", 3, lasts=3)),
+    # a busy host may keep the watchdog from its poll until it is time to restart
+    ("many interrupts are lost", fault("lose_irq", 3, lasts=3, most=1)),
     ("interrupts without reason", fault("spurious_irq", 20)),
     ("a bus error", fault("bus_error", 3)),
     ("wrong digests", fault("wrong_icv", 10)),
@@ -431,7 +434,7 @@ FAULT_TESTS = (
     ("a slow engine", fault("slow", 2000, lasts=1, heal=True)),
     ("the result count lies", fault("count_add", 5, heal=True)),
     ("results are counted too early", fault("count_early", 50, slow=True)),
-    ("a hang", fault("hang_after", 20, lasts=3, failures=1, reset=True)),
+    ("a hang", fault("hang_after", 20, lasts=3, failures=1)),
     ("a hang that a reset does not end", hang_for_good),
     ("the device is gone", gone),
 )

@@ -2,12 +2,13 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """The tests of the software engine, on the EIP-93:
 
-    eip93suite.py data|order|faults|badinput|engines [that file's arguments]
+    eip93suite.py data|order|faults|badinput|engines [that file's arguments] [-- PATTERN...]
 
 They load an engine and choose algorithms that the EIP-93 has not; both are put right
 here, and the rest is those files as they are.
 """
 import os
+import re
 import runpy
 import sys
 
@@ -15,7 +16,9 @@ import esplab as lab
 import eip93lab
 
 # nearest relatives of what the tests name
-INSTEAD = {"gcm128": "ctr128-sha1", "cbc256-sha512": "cbc256-sha256"}
+INSTEAD = {"gcm128": "ctr128-sha1", "cbc256-sha512": "cbc256-sha256",
+           "chacha": "ctr256-sha256", "gcm256": "ctr256-sha256",
+           "ccm128-8": "ctr128-sha1", "gmac128": "null-sha1"}
 
 
 def load(engine="soft", **args):
@@ -50,6 +53,14 @@ def kv(name, **match):
     return got
 
 
+def only(patterns):
+    def run_tests(tests, prefix=""):
+        original_run_tests([(n, f) for n, f in tests
+                            if any(re.search(p, n) for p in patterns)], prefix)
+    return run_tests
+
+
+original_run_tests = lab.run_tests
 original_load, original_insmod = lab.load, lab.insmod
 original_rmmod, original_status, original_kv = lab.rmmod, lab.status, lab.kv
 
@@ -63,6 +74,10 @@ def main():
         lab.ALGS = dict(known, **{a: lab.ALGS[b] for a, b in INSTEAD.items()})
     lab.load, lab.insmod, lab.rmmod = load, insmod, rmmod
     lab.status, lab.kv = status, kv
+    if "--" in sys.argv:
+        at = sys.argv.index("--")
+        lab.run_tests = only(sys.argv[at + 1:])
+        del sys.argv[at:]
     sys.argv = sys.argv[1:]
     runpy.run_path(os.path.join(os.path.dirname(__file__), what + ".py"),
                    run_name="__main__")

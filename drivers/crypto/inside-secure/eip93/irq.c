@@ -13,11 +13,13 @@
  */
 #include <linux/bitfield.h>
 #include <linux/interrupt.h>
-#include <linux/log2.h>
+#include <linux/math.h>
 
 #include "eip93.h"
 
 #define EIP93_THRESH_MAX	32
+/* Coarse, for each change is a write to a register. */
+#define EIP93_THRESH_STEP	4
 /* Below that the answer comes at once. */
 #define EIP93_THRESH_FROM	8
 
@@ -109,7 +111,7 @@ static void moderate(struct eip93 *e)
 
 	if (todo >= EIP93_THRESH_FROM)
 		thresh = min_t(unsigned int, EIP93_THRESH_MAX,
-			       rounddown_pow_of_two(todo) / 2);
+			       round_down(todo / 2, EIP93_THRESH_STEP));
 	if (thresh == r->thresh)
 		return;
 

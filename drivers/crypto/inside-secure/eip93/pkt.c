@@ -14,9 +14,10 @@
 
 #include "eip93.h"
 
-static u32 *icv_of(const struct eip93_req *req)
+/* Inbound on any byte: a peer may send what is not whole words. */
+static u8 *icv_of(const struct eip93_req *req)
 {
-	return (u32 *)(req->data + req->pkt->len - req->sa->icv_len);
+	return req->data + req->pkt->len - req->sa->icv_len;
 }
 
 /*
@@ -65,8 +66,7 @@ void eip93_pkt_unmap(struct eip93 *e, const struct eip93_req *req)
  *
  * BH off.
  *
- * Return: 0; -EBUSY; -EINVAL if the ciphertext is not whole words, which
- * RFC 4303, 2.4 asks of it; -ENOMEM if it cannot be mapped.
+ * Return: 0; -EBUSY; -ENOMEM if it cannot be mapped.
  */
 int eip93_pkt_submit(struct eip93 *e, struct esp_ring_pkt *pkt,
 		     enum eip93_run run)
@@ -75,9 +75,6 @@ int eip93_pkt_submit(struct eip93 *e, struct esp_ring_pkt *pkt,
 	struct eip93_req req;
 	int err;
 
-	if (unlikely((pkt->len - sa->icv_len) % EIP93_ALIGN))
-		return -EINVAL;
-
 	req.pkt = pkt;
 	req.sa = sa;
 	req.stat = 0;
@@ -85,8 +82,8 @@ int eip93_pkt_submit(struct eip93 *e, struct esp_ring_pkt *pkt,
 	if (sa->counter)
 		memcpy(req.iv, req.data + EIP93_ESP_HDR, sizeof(req.iv));
 	if (sa->esn) {
-		req.icv = *icv_of(&req);
-		*icv_of(&req) = (__force u32)pkt->seq_hi;
+		memcpy(&req.icv, icv_of(&req), sizeof(req.icv));
+		memcpy(icv_of(&req), &pkt->seq_hi, sizeof(pkt->seq_hi));
 	}
 
 	req.dma = dma_map_single(e->dev, req.data, pkt->len, DMA_BIDIRECTIONAL);
@@ -101,7 +98,7 @@ int eip93_pkt_submit(struct eip93 *e, struct esp_ring_pkt *pkt,
 	eip93_pkt_unmap(e, &req);
 undo:
 	if (sa->esn)
-		*icv_of(&req) = req.icv;
+		memcpy(icv_of(&req), &req.icv, sizeof(req.icv));
 	unalign(&req);
 	return err;
 }
@@ -128,7 +125,7 @@ static int finish_esn(struct eip93 *e, const struct eip93_req *req)
 	const struct eip93_sa *sa = req->sa;
 	const struct eip93_state *state = hash_state(e, req);
 	u32 digest[EIP93_ICV_MAX / sizeof(u32)];
-	u32 *icv = icv_of(req);
+	u8 *icv = icv_of(req);
 	unsigned int i;
 
 	for (i = 0; i < sa->icv_len / sizeof(u32); i++)
@@ -138,7 +135,7 @@ static int finish_esn(struct eip93 *e, const struct eip93_req *req)
 		memcpy(icv, digest, sa->icv_len);
 		return 0;
 	}
-	*icv = req->icv;
+	memcpy(icv, &req->icv, sizeof(req->icv));
 	return crypto_memneq(icv, digest, sa->icv_len) ? -EBADMSG : 0;
 }
 
@@ -146,9 +143,10 @@ static int finish_esn(struct eip93 *e, const struct eip93_req *req)
 static void finish_icv(const struct eip93_req *req)
 {
 	const struct eip93_sa *sa = req->sa;
-	u32 *icv = icv_of(req);
+	u32 *icv = (u32 *)icv_of(req);
 	unsigned int i;
 
+	/* Outbound the layer has padded to whole words. */
 	if (sa->dir == ESP_RING_DECRYPT || !sa->swap)
 		return;
 	for (i = 0; i < sa->icv_len / sizeof(u32); i++)
