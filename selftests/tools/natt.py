@@ -10,7 +10,7 @@ import time
 import esplab as lab
 import swan_lab as swan
 from esplab import check
-from routes import Look
+from routes import Look, have_module
 
 # from 6.6 on the kernel takes an offloaded SA in UDP
 CAN = lab.KVER >= (6, 6)
@@ -148,8 +148,9 @@ def keepalives(server):
 def remapped_far_away():
     """A's port on the outside changes: C learns it from A's packets; A's SAs are
     the same as before."""
-    if not CAN:
-        return WHY
+    why = WHY if not CAN else have_module("nf_conntrack_netlink")
+    if why:
+        return why
     with swan.far_up():
         a, c = client_up()
         a.up()
@@ -172,8 +173,9 @@ def remapped_far_away():
 def remapped():
     """A is the gateway: its inbound SA sees the new port, the kernel tells charon,
     charon installs the SA anew, offloaded."""
-    if not CAN:
-        return WHY
+    why = WHY if not CAN else have_module("nf_conntrack_netlink")
+    if why:
+        return why
     with swan.far_up():
         a, c = server_up()
         c.up()
@@ -204,8 +206,9 @@ def remapped():
 def remapped_under_load():
     """The same while packets flow both ways: what is lost is what the NAT or the
     move lost, and the flow goes on."""
-    if not CAN:
-        return WHY
+    why = WHY if not CAN else have_module("nf_conntrack_netlink")
+    if why:
+        return why
     with swan.far_up():
         _, c = server_up()
         c.up()
