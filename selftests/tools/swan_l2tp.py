@@ -135,9 +135,10 @@ def natted():
         swan.masquerade("vb", "meta l4proto udp", "to :10000-10999")
         if lab.KVER < (6, 6):
             a, c = swan.pair("l2tp", b_ns="far")
-            code, out = c.ctl("--initiate --child l2tp --timeout %d" % (15 * lab.SLOW), None)
-            check(code and not swan.counted()[1], "%d %s" % (code, out))
+            # IKEv1's client has done its part before the server installs anything
+            c.ctl("--initiate --child l2tp --timeout %d" % (15 * lab.SLOW), None)
             check(a.said("nvalid argument"), a.log()[-1500:])
+            check(not swan.counted()[1], "%r" % (swan.counted(),))
             return "the kernel refuses to offload ESP in UDP before 6.6; charon says so"
         a, c = swan.pair("l2tp", b_ns="far")
         session(a, c, c, "far")

@@ -32,7 +32,7 @@ def many():
                  ["route replace 10.1.0.0/16 via 192.0.2.1"], lab.PEER)
     try:
         start = time.monotonic()
-        a, b = swan.pair("many-networks", edit=repeat)
+        a, _ = swan.pair("many-networks", edit=repeat)
         x = lab.Xfrm()
         check(lab.wait_for(lambda: sum(bool(s["offload"]) for s in x.sas().values()) == 2 * MANY,
                            60, 0.2),
@@ -46,7 +46,6 @@ def many():
         total, spis = swan.in_engine(4 * MANY)
         check(total == 4 * MANY and set(spis.values()) == {2},
               "%d packets; by SA %r" % (total, sorted(set(spis.values()))))
-        b.ctl("--rekey --ike site-a", None)
         a.ctl("--terminate --ike site-b --timeout 20")
         check(lab.wait_for(lambda: not lab.kv("sas"), 30), "%d stay" % len(lab.kv("sas")))
     finally:
@@ -58,16 +57,17 @@ def many():
         swan.bed("hosts_up v e")
 
 
-def send_on(cpu, n=40):
-    """Datagrams from one CPU; softirq of the loop stays there too"""
+def send_on(cpu, n=40, src="10.1.0.1", dst="10.2.0.1", ns=None):
+    """Datagrams from one CPU"""
     pid = os.fork()
     if not pid:
         os.sched_setaffinity(0, {cpu})
-        s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        s.bind(("10.1.0.1", 0))
+        with lab.Ns(ns):
+            s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        s.bind((src, 0))
         for _ in range(n):
             try:
-                s.sendto(b"x" * 200, ("10.2.0.1", 7777))
+                s.sendto(b"x" * 200, (dst, 7777))
             except OSError:
                 pass
             time.sleep(0.02)
@@ -109,7 +109,15 @@ def per_cpu():
         used.append(most)
         before = now
     check(len(set(used)) == os.cpu_count(), "one SA for two CPUs: %r" % used)
+    # the peer's CPUs ask too; who answers such a question sends by the new SA before
+    # the one who asked has it, so the first packets may be lost
+    for cpu in range(os.cpu_count()):
+        send_on(cpu, 20, "10.2.0.1", "10.1.0.1", lab.PEER)
+    check(lab.wait_for(lambda: not lab.ping("10.2.0.1", "10.1.0.1", [0] * 20, lab.PEER)[0] and
+                       not lab.ping("10.1.0.1", "10.2.0.1", [0] * 20)[0], 20), "pings get lost")
     swan.traffic()
+    n, off = swan.counted()
+    check(n == off, "%d states, %d offloaded" % (n, off))
     swan.in_engine(40)
     lab.note("%d SAs, for CPUs %s" % (n, " ".join(sorted(cpus))))
     return None
