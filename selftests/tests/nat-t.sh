@@ -3,7 +3,7 @@
 #
 # NAT traversal through a masquerading host whose mappings change.
 #
-# systems: trixie bookworm bpo debug
+# systems: trixie bookworm bpo
 # timeout: 200
 # group: swan-nat
 exec python3 "$LIB/../tools/natt.py"

@@ -4,7 +4,7 @@
 # L2TP over IPsec by IKEv1, direct and behind a NAT.  Not on sid: its strongSwan 6.1
 # is built without IKEv1.
 #
-# systems: trixie bookworm bpo debug
+# systems: trixie bookworm bpo
 # timeout: 120
 # group: swan-nat
 exec python3 "$LIB/../tools/swan_l2tp.py"

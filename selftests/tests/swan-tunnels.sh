@@ -4,7 +4,7 @@
 # strongSwan as people use it: sites, road warriors, MOBIKE, dead peers,
 # reauthentication.
 #
-# systems: trixie bookworm bpo sid debug
+# systems: trixie bookworm bpo sid
 # timeout: 240
 # group: swan-nat
 exec python3 "$LIB/../tools/swan_tunnels.py"
