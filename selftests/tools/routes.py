@@ -403,7 +403,7 @@ def run(tests, not_slow=()):
     lab.hosts_up()
     # ports that tshark knows no protocol for: it would take our bytes for one, and
     # a malformed packet for one that it could not decrypt
-    ports(60001, 60999)
+    ports(60010, 60999)
     a, b = lab.both_hosts()
     look = Look("vb", "eb")
     case = Case(a, b, look)
