@@ -224,9 +224,14 @@ class Case:
 
     def agreed(self, *args):
         """counts(), when the last packet is where it goes"""
-        lab.wait_for(lambda: all(len(set(n.values())) == 1 for n in
-                                 self.counts(*args).values()), 3, 0.05)
-        return self.counts(*args)
+        got = {}
+
+        def equal():
+            got.update(self.counts(*args))
+            return all(len(set(n.values())) == 1 for n in got.values())
+
+        lab.wait_for(equal, 3, 0.05)
+        return got
 
     def used(self, t, ways="oi", wire=True, peer=True, least=10, allow=()):
         """All packets of the SA went through the engine."""
