@@ -137,7 +137,7 @@ def jumbo(dev, mtu):
                 answers(t)
                 traffic(t, (0, 1500, 4000, mtu - 200, 2 * mtu), 300000 // lab.SLOW,
                         (1, 3000, mtu - 150, mtu + 500))
-                case.used(t, least=30)
+                case.used(t, least=20)
                 check(min(case.look.sizes.values()) > mtu - 300, "largest on the wire: %r" % case.look.sizes)
                 case.start_same()
         finally:

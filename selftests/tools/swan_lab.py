@@ -203,13 +203,15 @@ def in_engine(least=20, since=None):
         return kernel, layer
 
     def agree():
-        kernel, layer = both()
+        seen[:] = both()
+        kernel, layer = seen
         return all(spi in layer and layer[spi]["packets"] == n for spi, n in kernel.items())
 
-    lab.wait_for(agree, 3)
-    kernel, layer = both()
+    seen = []
+    good = lab.wait_for(agree, 3)
+    kernel, layer = seen
     check(kernel, "nothing is offloaded")
-    check(agree(), "A's SAs and the layer differ: %r %r" % (kernel, layer))
+    check(good, "A's SAs and the layer differ: %r %r" % (kernel, layer))
     # an SA that is taken away under packets may have dropped some
     check(not any(layer[s]["software"] or lab.drops(layer[s]) for s in kernel), "%r" % layer)
     total = sum(kernel.values())
