@@ -7,8 +7,8 @@
  * It stays masked until neither polls any more.
  *
  * Its threshold follows what the engine has been told to do: with little to do
- * the first result raises it, with more it waits for half of that, up to
- * EIP93_THRESH_MAX. As the threshold is always below what is to come, it is
+ * the first result raises it, with more it waits for three quarters of that, up
+ * to EIP93_THRESH_MAX, and the last quarter is for the time until NAPI runs. As the threshold is always below what is to come, it is
  * always reached; the engine's timeout is for one that stops half-way.
  */
 #include <linux/bitfield.h>
@@ -111,7 +111,7 @@ static void moderate(struct eip93 *e)
 
 	if (todo >= EIP93_THRESH_FROM)
 		thresh = min_t(unsigned int, EIP93_THRESH_MAX,
-			       round_down(todo / 2, EIP93_THRESH_STEP));
+			       round_down(todo - todo / 4, EIP93_THRESH_STEP));
 	if (thresh == r->thresh)
 		return;
 
