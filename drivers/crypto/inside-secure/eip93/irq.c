@@ -8,8 +8,9 @@
  *
  * Its threshold follows what the engine has been told to do: with little to do
  * the first result raises it, with more it waits for three quarters of that, up
- * to EIP93_THRESH_MAX, and the last quarter is for the time until NAPI runs. As the threshold is always below what is to come, it is
- * always reached; the engine's timeout is for one that stops half-way.
+ * to EIP93_THRESH_MAX; the last quarter is for the time until NAPI runs. As the
+ * threshold is always below what is to come, it is always reached; the engine's
+ * timeout is for one that stops half-way.
  */
 #include <linux/bitfield.h>
 #include <linux/interrupt.h>
