@@ -4,8 +4,9 @@
 # Routes by device: the port, VLAN, QinQ, bridge, macvlan, bonds, PPPoE, VRF, xfrm
 # interface, and a port that moves.
 #
-# On debug less of it, and in one shape instead of two, for time.
+# Not on debug, where 802.3ad and PPPoE need longer than a test may take.
 #
+# systems: trixie bookworm bpo
 # timeout: 240
 # group: routes
 exec python3 "$LIB/../tools/routes_links.py"

@@ -4,8 +4,9 @@
 # Routes through GRE, VXLAN and ESP, of forwarded traffic, by policy, mark,
 # flowtable and queueing discipline.
 #
-# On debug less of it, and in one shape instead of two, for time.
+# Not on debug, where 802.3ad and PPPoE need longer than a test may take.
 #
+# systems: trixie bookworm bpo
 # timeout: 240
 # group: routes
 exec python3 "$LIB/../tools/routes_nets.py"
