@@ -4,7 +4,7 @@
 # Routes by device: the port, VLAN, QinQ, bridge, macvlan, bonds, PPPoE, VRF, xfrm
 # interface, and a port that moves.
 #
-# Not on debug, where 802.3ad and PPPoE need longer than a test may take.
+# Not on debug, where 802.3ad takes longer than a test may.
 #
 # systems: trixie bookworm bpo
 # timeout: 240

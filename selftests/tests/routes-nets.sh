@@ -4,7 +4,7 @@
 # Routes through GRE, VXLAN and ESP, of forwarded traffic, by policy, mark,
 # flowtable and queueing discipline.
 #
-# Not on debug, where 802.3ad and PPPoE need longer than a test may take.
+# Not on debug, where 802.3ad takes longer than a test may.
 #
 # systems: trixie bookworm bpo
 # timeout: 240

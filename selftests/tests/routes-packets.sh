@@ -4,7 +4,7 @@
 # Routes by what the packets are: options and extension headers, fragments, jumbo
 # frames, path MTU and "too big" both ways.
 #
-# Not on debug, where 802.3ad and PPPoE need longer than a test may take.
+# Not on debug, where 802.3ad takes longer than a test may.
 #
 # systems: trixie bookworm bpo
 # timeout: 240
