@@ -293,6 +293,8 @@ def run_tshark(profile, path):
          "-o", "esp.enable_authentication_check:TRUE",
          "-o", "esp.enable_null_encryption_decode_heuristic:FALSE",
          "-o", "ip.defragment:FALSE", "-o", "ipv6.defragment:FALSE",
+         # guesses at random payload, and gives up the packet where it is wrong
+         "--disable-heuristic", "rtcp_udp",
          "-e", "frame.number", "-e", "esp.spi", "-e", "esp.sequence",
          "-e", "esp.icv_good", "-e", "esp.icv_bad", "-e", "esp.pad_len",
          "-e", "esp.protocol"],
