@@ -13,6 +13,9 @@ import runpy
 import sys
 
 import esplab as lab
+import labbase
+import labsa
+import labtraffic
 import eip93lab
 
 # nearest relatives of what the tests name
@@ -65,18 +68,28 @@ original_load, original_insmod = lab.load, lab.insmod
 original_rmmod, original_status, original_kv = lab.rmmod, lab.status, lab.kv
 
 
+def instead(**functions):
+    """In all of the library's modules, which have each other's names."""
+    for module in (lab, labbase, labsa, labtraffic):
+        for name, fn in functions.items():
+            if hasattr(module, name):
+                setattr(module, name, fn)
+
+
 def main():
     what = sys.argv[1]
     known = {name: lab.ALGS[name] for name in eip93lab.ALGS + eip93lab.LEGACY}
     if what == "data" and sys.argv[2] != "edges":
-        lab.ALGS = known
+        more = {}
     else:
-        lab.ALGS = dict(known, **{a: lab.ALGS[b] for a, b in INSTEAD.items()})
-    lab.load, lab.insmod, lab.rmmod = load, insmod, rmmod
-    lab.status, lab.kv = status, kv
+        more = {a: lab.ALGS[b] for a, b in INSTEAD.items()}
+    # the one dictionary that all have
+    lab.ALGS.clear()
+    lab.ALGS.update(known, **more)
+    instead(load=load, insmod=insmod, rmmod=rmmod, status=status, kv=kv)
     if "--" in sys.argv:
         at = sys.argv.index("--")
-        lab.run_tests = only(sys.argv[at + 1:])
+        instead(run_tests=only(sys.argv[at + 1:]))
         del sys.argv[at:]
     sys.argv = sys.argv[1:]
     runpy.run_path(os.path.join(os.path.dirname(__file__), what + ".py"),
