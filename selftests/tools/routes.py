@@ -196,6 +196,8 @@ class Case:
         self.stat = {ns: lab.xfrm_stat(ns) for ns in (None, lab.PEER)}
 
     def tunnel(self, alg="gcm128", shape=("tunnel", 4, 4), want=(True, True), **args):
+        # The peer's own ESP (cryptd, on 6.12) can be more than 32 packets out of order.
+        args.setdefault("window", 1024)
         t = lab.Tunnel(self.a, self.b, alg, shape, **args)
         check(t.offloaded() == want, "offloaded: %r, told %r" % (t.offloaded(), t.warnings))
         self.mark()
