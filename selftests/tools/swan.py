@@ -272,15 +272,10 @@ def unload():
 def main():
     lab.load()
     bed("hosts_up v")
-    tests = [
+    lab.run_tests([
         ("PSK, tunnel", modes("site-to-site-psk", Path)),
         ("certificates, tunnel", modes("site-to-site-cert", Path)),
         ("PSK, transport", modes("host-to-host", HostPath, ("auto", "crypto"))),
-    ]
-    if lab.SLOW > 1:
-        # charon takes minutes for each there, and the kernel sees the same SAs
-        tests = [("PSK, tunnel", modes("site-to-site-psk", Path, ("auto",)))]
-    lab.run_tests(tests + [
         ("auto with the feature off", feature_off),
         ("CHILD and IKE SA rekeyed under load", rekeyed),
         ("rekeyed by time under load", rekeyed_by_time),
