@@ -188,8 +188,8 @@ kernel_release() {
 
 kernel_fragments() {
 	case $1 in
-	mipsel-6.12) echo common.config mips.config ;;
-	mipsel-7.2) echo common.config mips.config intree.config ;;
+	mipsel-6.12) echo common.config mips.config router.config ;;
+	mipsel-7.2) echo common.config mips.config router.config intree.config ;;
 	arm64-7.2-debug) echo common.config arm64.config intree.config kasan.config ;;
 	*) die "no such kernel: $1" ;;
 	esac
