@@ -2,6 +2,7 @@
 """Traffic between the two hosts, its loss and order, and a look at the wire."""
 import atexit
 import hashlib
+import mmap
 import os
 import random
 import select
@@ -11,7 +12,7 @@ import struct
 import time
 
 from xfrmnl import Ns, Xfrm
-from labbase import PEER, SLOW, check, note, sh
+from labbase import PEER, SLOW, check, note, sh, wait_for
 
 
 # ---- traffic ----
@@ -178,6 +179,7 @@ class Flow:
         self.to = self.rx.getsockname()[:2]
         self.rate, self.size = rate, size
         self.pids = []
+        self.count = mmap.mmap(-1, 4)
         r, w = os.pipe()
         self.txpipe = r
         pid = os.fork()
@@ -250,9 +252,13 @@ class Flow:
                 if n < last:
                     late += 1
                 last = max(last, n)
+                self.count[:] = struct.pack("=I", len(seen))
         os.write(w, struct.pack("!IIIIII", len(seen), dup, late, bad,
                                 int(gap * 1000), last + 1))
         os._exit(0)
+
+    def arrived(self):
+        return struct.unpack("=I", self.count[:])[0]
 
     def stop(self):
         """Returns {sent, refused, got, lost, dup, late, bad, gap_ms}."""
@@ -299,7 +305,8 @@ class Load:
         p, q = self.t.inner
         self.fa = Flow(p, q, None, PEER, self.rate, self.size)
         self.fb = Flow(q, p, PEER, None, self.rate, self.size)
-        time.sleep(0.3)
+        # until it flows: a loaded host starts a process late
+        wait_for(lambda: self.fa.arrived() > 20 and self.fb.arrived() > 20, 3)
         return self
 
     def __exit__(self, kind, *exc):
