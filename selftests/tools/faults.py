@@ -237,6 +237,7 @@ class Veth:
 
 class DevTunnel(lab.Tunnel):
     """Transport mode between the addresses of a Veth"""
+    ordered = False
 
     def __init__(self, a, b, veth, **args):
         self.veth = veth

@@ -108,6 +108,8 @@ class Tunnel:
 
     A's SAs: self.out and self.inn are SPIs; the peer's are the same.
     """
+    # whether what lies between keeps the order of what A sends
+    ordered = True
 
     def __init__(self, a, b, alg="gcm128", shape=("transport", 4, 4), pair="v",
                  esn=False, window=None, seq=0, dev=None, offload=True, reqid=0,

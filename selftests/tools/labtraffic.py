@@ -317,9 +317,11 @@ class Load:
                       "%s: doubled or damaged: %r" % (name, f))
                 # order.sh is strict.  Inbound packets go through a list of the
                 # CPU that NAPI ran on (gro_cells), and NAPI may change the CPU.
+                # So does all that a veth carries (its peer's backlog).
                 if f["late"]:
                     note("%s: %d of %d out of order" % (name, f["late"], f["got"]))
-                    check(f is self.b, "%s: out of order: %r" % (name, f))
+                    check(f is self.b or not self.t.ordered,
+                          "%s: out of order: %r" % (name, f))
 
     def lossless(self):
         for name, f in (("A to B", self.a), ("B to A", self.b)):

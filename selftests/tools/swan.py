@@ -31,10 +31,12 @@ def bed(text, ok=True):
 class Path:
     """What Load wants of a tunnel"""
     inner = ("10.1.0.1", "10.2.0.1")
+    ordered = True
 
 
 class HostPath:
     inner = ("192.0.2.1", "192.0.2.2")
+    ordered = True
 
 
 def certificates(d):

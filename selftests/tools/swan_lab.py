@@ -230,6 +230,7 @@ def traffic(src="10.1.0.1", dst="10.2.0.1", ns_a=None, ns_b=lab.PEER, tcp=100000
 class Path:
     """What lab.Load wants of a tunnel"""
     inner = ("10.1.0.1", "10.2.0.1")
+    ordered = True
 
 
 def lossless(load, refused=3):
