@@ -81,26 +81,13 @@ void esp_ring_csd(void *info)
 	__napi_schedule_irqoff(&q->napi);
 }
 
-/**
- * esp_ring_schedule - let NAPI look at a queue
- * @q: the queue: there are answers to collect or to take, or room in an engine
- *	that was busy
- *
- * Any context. NAPI runs on the CPU that the admin chose, else on that where an
- * engine's interrupts come, else, for an engine that answers from many CPUs, on
- * the queue's home: behind us are queues for each CPU (of NICs, backlog,
- * gro_cells), and packets that wander between them overtake each other.
- */
-void esp_ring_schedule(struct esp_ring_queue *q)
+/* On @cpu, or here if that is none or not online. */
+static void schedule_on(struct esp_ring_queue *q, int cpu)
 {
-	int cpu = READ_ONCE(q->cpu);
-
 	/* If it runs or will, it looks once more: no need to go there. */
 	if (!napi_schedule_prep(&q->napi))
 		return;
 
-	if (cpu < 0)
-		cpu = READ_ONCE(q->home);
 	if (cpu >= 0 && cpu != raw_smp_processor_id() &&
 	    !smp_call_function_single_async(cpu, &q->csd))
 		return;
@@ -114,7 +101,42 @@ void esp_ring_schedule(struct esp_ring_queue *q)
 		local_bh_enable();
 	}
 }
+
+static int chosen_cpu(const struct esp_ring_queue *q)
+{
+	int cpu = READ_ONCE(q->cpu);
+
+	return cpu < 0 ? READ_ONCE(q->home) : cpu;
+}
+
+/**
+ * esp_ring_schedule - let NAPI look at a queue
+ * @q: the queue: there are answers to collect or to take, or room in an engine
+ *	that was busy
+ *
+ * Any context. NAPI runs on the CPU that the admin chose, else on that where an
+ * engine's interrupts come, else, for an engine that answers from many CPUs, on
+ * the queue's home: behind us are queues for each CPU (of NICs, backlog,
+ * gro_cells), and packets that wander between them overtake each other.
+ */
+void esp_ring_schedule(struct esp_ring_queue *q)
+{
+	schedule_on(q, chosen_cpu(q));
+}
 EXPORT_SYMBOL_GPL(esp_ring_schedule);
+
+/**
+ * esp_ring_schedule_again - the same for who is not where the answers come
+ * @q: the queue
+ *
+ * NAPI runs where it did the last time, unless another CPU was chosen.
+ */
+void esp_ring_schedule_again(struct esp_ring_queue *q)
+{
+	int cpu = chosen_cpu(q);
+
+	schedule_on(q, cpu < 0 ? READ_ONCE(q->ran_on) : cpu);
+}
 
 /**
  * esp_ring_count_irq - count an interrupt of a queue
@@ -194,6 +216,7 @@ int esp_ring_napi_poll(struct napi_struct *napi, int budget)
 	if (unlikely(budget <= 0))
 		return 0;
 
+	WRITE_ONCE(q->ran_on, smp_processor_id());
 	budget = min_t(int, budget, ARRAY_SIZE(q->done));
 	if (ops->poll)
 		ops->poll(q, budget);

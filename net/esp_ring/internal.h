@@ -130,6 +130,8 @@ struct esp_ring_slot {
  */
 #define ESP_RING_COOKIE_SLOT	GENMASK(15, 0)
 #define ESP_RING_COOKIE_GEN	GENMASK(29, 16)
+/* Of no packet. */
+#define ESP_RING_COOKIE_NONE	BIT(31)
 /* The engine has the packet. */
 #define ESP_RING_TOKEN_HELD	BIT(30)
 /* Somebody is writing the answer. */
@@ -210,8 +212,12 @@ struct esp_ring_qstats {
  * @cpu: CPU of completion, the admin's choice; -1 for the engine's own
  * @home: CPU of completion otherwise, for an engine that does not poll; written
  *	under @lock
+ * @ran_on: CPU where @napi ran last; -1 before
  * @watchdog: looks at the oldest packet in the engine while there is any
  * @watchdog_on: @watchdog is queued; under @lock
+ * @asked_for: cookie of the packet in the engine that @watchdog found old, or
+ *	%ESP_RING_COOKIE_NONE; under @lock
+ * @asked_pass: passes of @napi when it first did; under @lock
  * @idle: woken when @inflight becomes empty
  * @nr_sas: SAs bound here; esp_ring_mutex
  * @last_chosen: number of the choice that brought the last; esp_ring_mutex
@@ -241,12 +247,15 @@ struct esp_ring_queue {
 	struct dql dql;
 	struct esp_ring_qstats stats;
 	bool watchdog_on;
+	u32 asked_for;
+	u64 asked_pass;
 
 	struct napi_struct napi;
 	struct esp_ring_done done[NAPI_POLL_WEIGHT];
 	call_single_data_t csd;
 	int cpu;
 	int home;
+	int ran_on;
 	struct delayed_work watchdog;
 	wait_queue_head_t idle;
 	unsigned int nr_sas;
@@ -444,6 +453,7 @@ bool esp_ring_queue_wait_idle(struct esp_ring_queue *q, unsigned long timeout);
 /* complete.c */
 int esp_ring_napi_poll(struct napi_struct *napi, int budget);
 void esp_ring_csd(void *info);
+void esp_ring_schedule_again(struct esp_ring_queue *q);
 bool esp_ring_slot_answer(struct esp_ring_slot *slot, u32 cookie, int err);
 
 /* watchdog.c */

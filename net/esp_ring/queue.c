@@ -396,6 +396,8 @@ int esp_ring_queue_init(struct esp_ring_queue *q, struct esp_ring_engine *engine
 	INIT_CSD(&q->csd, esp_ring_csd, q);
 	q->cpu = -1;
 	q->home = -1;
+	q->ran_on = -1;
+	q->asked_for = ESP_RING_COOKIE_NONE;
 	dql_init(&q->dql, HZ);
 	q->dql.min_limit = desc->min_inflight;
 	dql_reset(&q->dql);

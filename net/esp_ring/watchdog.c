@@ -5,6 +5,9 @@
 #include "compat.h"
 #include "internal.h"
 
+/* Looks in the time that an engine may keep a packet. */
+#define LOOKS	4
+
 /**
  * esp_ring_watchdog_arm - look after the packets in the engine
  * @q: the queue; its lock is held, and there are packets in the engine
@@ -15,7 +18,36 @@ void esp_ring_watchdog_arm(struct esp_ring_queue *q)
 		return;
 
 	q->watchdog_on = true;
-	queue_delayed_work(esp_ring_wq, &q->watchdog, q->engine->timeout / 2);
+	queue_delayed_work(esp_ring_wq, &q->watchdog,
+			   max(q->engine->timeout / LOOKS, 1UL));
+}
+
+/*
+ * Whether the oldest packet is to be asked for, and whether the engine has
+ * failed. An engine that works is not disturbed. None has failed before NAPI has
+ * run once more since we first asked: the answer may be there, and it was the
+ * CPU, or the host below it, that was held up, not the engine. Called with
+ * q->lock held.
+ */
+static bool look(struct esp_ring_queue *q, const struct esp_ring_slot *slot,
+		 bool *hung)
+{
+	unsigned long timeout = q->engine->timeout;
+	u32 cookie = slot->pkt.cookie;
+
+	if (!time_after(jiffies, slot->submitted + timeout / LOOKS)) {
+		q->asked_for = ESP_RING_COOKIE_NONE;
+		return false;
+	}
+	if (q->asked_for != cookie) {
+		q->asked_for = cookie;
+		q->asked_pass = q->stats.passes;
+		return true;
+	}
+	*hung = time_after(jiffies, slot->submitted + timeout) &&
+		q->stats.passes != q->asked_pass &&
+		(atomic_read(&slot->token) & ESP_RING_TOKEN_HELD);
+	return true;
 }
 
 /**
@@ -23,32 +55,28 @@ void esp_ring_watchdog_arm(struct esp_ring_queue *q)
  * @work: the queue's
  *
  * Packets are answered in any order but taken in order of submission, so the
- * first on the list has been there longest. A hang is found after the timeout
- * at the earliest and one and a half times that at the latest.
+ * first on the list has been there longest. An interrupt that got lost costs half
+ * the timeout at most; a hang is found after the timeout at the earliest and one
+ * and a quarter of it at the latest, where softirqs run.
  */
 void esp_ring_watchdog(struct work_struct *work)
 {
 	struct esp_ring_queue *q = container_of(to_delayed_work(work),
 						struct esp_ring_queue, watchdog);
 	struct esp_ring_slot *slot;
-	bool hung = false;
+	bool ask = false, hung = false;
 
 	spin_lock_bh(&q->lock);
 	q->watchdog_on = false;
 	slot = list_first_entry_or_null(&q->inflight, struct esp_ring_slot, list);
 	if (slot) {
-		hung = time_after(jiffies,
-				  slot->submitted + q->engine->timeout) &&
-		       (atomic_read(&slot->token) & ESP_RING_TOKEN_HELD);
+		ask = look(q, slot, &hung);
 		esp_ring_watchdog_arm(q);
 	}
 	spin_unlock_bh(&q->lock);
 
-	/* An answered packet that nobody took is a lost interrupt: polling once
-	 * before giving up costs nothing and saves the engine.
-	 */
-	if (slot)
-		esp_ring_schedule(q);
+	if (ask)
+		esp_ring_schedule_again(q);
 	if (hung)
 		esp_ring_engine_fail(q->engine, "a packet was not completed in time");
 }

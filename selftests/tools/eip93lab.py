@@ -134,3 +134,38 @@ def engine():
 
 def queue(direction):
     return lab.kv("queues", engine="eip93", queue=direction)[0]
+
+
+def busy():
+    return queue("encrypt")["inflight"] + queue("decrypt")["inflight"]
+
+
+def settle(ctl):
+    """Nothing under way; the counters stand still."""
+    check(lab.wait_for(lambda: not busy(), 10), "packets stay in the engine")
+    last = [None]
+
+    def still():
+        now = ctl.stat("reg_writes"), ctl.stat("reg_reads")
+        same = now == last[0]
+        last[0] = now
+        return same
+    check(lab.wait_for(still, 10, 0.3), "registers are accessed all the time")
+
+
+def agree(ctl, what=""):
+    """The driver has counted what the model has."""
+    settle(ctl)
+    d, m = counters(), ctl.stats()
+    want = (("reads", "reg_reads"), ("writes", "reg_writes"), ("doorbells", "doorbells"),
+            ("acks", "acks"))
+    wrong = ["%s %d, %s %d" % (x, d[x], y, m[y]) for x, y in want if d[x] != m[y]]
+    packets = d["encrypt.packets"] + d["decrypt.packets"]
+    errors = d["decrypt.auth_errors"] + d["encrypt.auth_errors"]
+    check(not wrong, "%s driver and model: %s" % (what, "; ".join(wrong)))
+    return d, m, packets, errors
+
+
+def alive(t, what):
+    check(lab.wait_for(lambda: not lab.ping(*t.inner, [40, 1000, 0])[0], 20),
+          "no traffic after %s" % what)

@@ -38,6 +38,8 @@ class Results:
                     self.kernel = s["kernel"]
                     continue
                 run += 1
+                if s["test"] == "lost":
+                    continue
                 if s["test"] == "alloc":
                     self.alloc[s["variant"], s["dir"], s["ours"]] = s
                     continue

@@ -256,10 +256,17 @@ static int eip93_probe(struct platform_device *pdev)
 	return enter(e);
 }
 
-/* The engine stops in the middle, if it must: kexec's memory is not its. */
+/*
+ * The memory is soon another kernel's. Out of the layer first: for that an engine
+ * that only stops has hung, and would be started again before kexec comes to its
+ * end. What is still sent until then is encrypted in software.
+ */
 static void eip93_shutdown(struct platform_device *pdev)
 {
-	stop(platform_get_drvdata(pdev), false);
+	struct eip93 *e = platform_get_drvdata(pdev);
+
+	devm_release_action(e->dev, leave, e);
+	stop(e, false);
 }
 
 static bool idle(const struct eip93 *e)

@@ -14,6 +14,17 @@
 #define ESP_TRAILER     2
 #define WINDOW          64
 
+/* What both directions work with */
+typedef struct Esp {
+    EIP93Cipher c;
+    EIP93Hash h;
+    bool hash;
+    uint32_t icv;
+    uint64_t bytes;
+    uint32_t digest[EIP93_DIGEST_WORDS];
+    uint8_t tag[4 * EIP93_DIGEST_WORDS];
+} Esp;
+
 static bool store_seq(EIP93Op *op)
 {
     return eip93_dma_write(op->s, op->desc[DESC_SA] + SA_SEQ, op->sa + SA_SEQ,
@@ -62,25 +73,50 @@ static uint32_t next_seq(EIP93Op *op)
     return 0;
 }
 
+static uint32_t esp_begin(EIP93Op *op, Esp *e, bool encrypt)
+{
+    uint32_t err = eip93_load_cipher(op, &e->c, encrypt);
+
+    e->hash = FIELD_EX32(op->cmd0, CMD0, HASH) != EIP93_NO_HASH;
+    e->icv = e->hash ? eip93_icv_len(op) : 0;
+    e->bytes = 0;
+    return !err && e->hash ? eip93_load_hash(op, &e->h) : err;
+}
+
+/* The ICV of a packet from its ESP header through its ciphertext */
+static void esp_tag(EIP93Op *op, Esp *e, const uint8_t *packet, uint32_t len)
+{
+    if (!e->hash) {
+        return;
+    }
+    eip93_hash_update(&e->h, packet, len);
+    e->bytes = e->h.bytes;
+    eip93_finish_hash(op, &e->h, e->digest);
+    eip93_digest_bytes(e->h.alg, e->digest, EIP93_DIGEST_WORDS, e->tag);
+}
+
+static uint32_t esp_end(EIP93Op *op, Esp *e, bool seq)
+{
+    if (e->hash && FIELD_EX32(op->cmd1, CMD1, COPY_DIGEST)) {
+        memcpy(op->s->out + op->out_len, e->tag, e->icv);
+        op->out_len += e->icv;
+    }
+    if (seq && !store_seq(op)) {
+        return EIP93_ERR(EIP93_ERR_BUS);
+    }
+    return eip93_write_output(op) ?:
+           eip93_save_state(op, &e->c, e->bytes, e->hash ? e->digest : NULL);
+}
+
 uint32_t eip93_esp_out(EIP93Op *op)
 {
     EIP93State *s = op->s;
-    bool hash = FIELD_EX32(op->cmd0, CMD0, HASH) != EIP93_NO_HASH;
     uint32_t source = FIELD_EX32(op->cmd0, CMD0, IV_SOURCE);
-    uint32_t icv = hash ? eip93_icv_len(op) : 0;
-    uint32_t digest[EIP93_DIGEST_WORDS] = { 0 };
-    uint8_t tag[4 * EIP93_DIGEST_WORDS];
     uint32_t pad, body, iv_len, head, err;
-    uint64_t bytes = 0;
     uint8_t *p = s->out;
-    EIP93Cipher c;
-    EIP93Hash h;
+    Esp e;
 
-    err = eip93_load_cipher(op, &c, true);
-    if (!err && hash) {
-        err = eip93_load_hash(op, &h);
-    }
-    err = err ?: eip93_read_input(op, 0);
+    err = esp_begin(op, &e, true) ?: eip93_read_input(op, 0);
     if (err) {
         return err;
     }
@@ -98,19 +134,19 @@ uint32_t eip93_esp_out(EIP93Op *op)
         stl_be_p(p + 4, ldl_le_p(op->sa + SA_SEQ));
         p += ESP_HEADER;
     }
-    iv_len = wire_iv_len(&c);
+    iv_len = wire_iv_len(&e.c);
     if (iv_len) {
         if (source == IV_PRNG) {
             eip93_prng_generate(&s->prng, p, iv_len);
         } else {
-            memcpy(p, c.iv, iv_len);
+            memcpy(p, e.c.iv, iv_len);
         }
-        set_iv(op, &c, p);
+        set_iv(op, &e.c, p);
         p += iv_len;
     }
     head = p - s->out;
 
-    pad = pad_len(op, &c);
+    pad = pad_len(op, &e.c);
     if (pad > 255) {
         return EIP93_ERR(EIP93_ERR_PKT_LENGTH);
     }
@@ -121,24 +157,11 @@ uint32_t eip93_esp_out(EIP93Op *op)
     }
     p[body - 2] = pad;
     p[body - 1] = FIELD_EX32(op->desc[DESC_CTRL], CTRL, PAD_VALUE);
-    eip93_cipher(&c, p, p, body);
+    eip93_cipher(&e.c, p, p, body);
 
     op->out_len = head + body;
-    if (hash) {
-        eip93_hash_update(&h, s->out, op->out_len);
-        bytes = h.bytes;
-        eip93_finish_hash(op, &h, digest);
-        eip93_digest_bytes(h.alg, digest, EIP93_DIGEST_WORDS, tag);
-        if (FIELD_EX32(op->cmd1, CMD1, COPY_DIGEST)) {
-            memcpy(s->out + op->out_len, tag, icv);
-            op->out_len += icv;
-        }
-    }
-    if (!store_seq(op)) {
-        return EIP93_ERR(EIP93_ERR_BUS);
-    }
-    return eip93_write_output(op) ?:
-           eip93_save_state(op, &c, bytes, hash ? digest : NULL);
+    esp_tag(op, &e, s->out, op->out_len);
+    return esp_end(op, &e, true);
 }
 
 /* The window's bit i is for the highest number seen less i */
@@ -191,30 +214,22 @@ static uint32_t check_trailer(EIP93Op *op, const uint8_t *body, uint32_t len)
 uint32_t eip93_esp_in(EIP93Op *op)
 {
     EIP93State *s = op->s;
-    bool hash = FIELD_EX32(op->cmd0, CMD0, HASH) != EIP93_NO_HASH;
     bool check_seq = FIELD_EX32(op->cmd1, CMD1, SEQ_CHECK);
-    uint32_t icv = hash ? eip93_icv_len(op) : 0;
-    uint32_t digest[EIP93_DIGEST_WORDS] = { 0 };
-    uint8_t tag[4 * EIP93_DIGEST_WORDS];
     uint32_t head, len, seq, trailer, err;
-    uint64_t bytes = 0;
     uint8_t *p = s->out;
-    EIP93Cipher c;
-    EIP93Hash h;
+    bool accept;
+    Esp e;
 
-    err = eip93_load_cipher(op, &c, false);
-    if (!err && hash) {
-        err = eip93_load_hash(op, &h);
-    }
+    err = esp_begin(op, &e, false);
     if (err) {
         return err;
     }
-    head = ESP_HEADER + wire_iv_len(&c);
-    if (op->bypass || op->length < head + icv) {
+    head = ESP_HEADER + wire_iv_len(&e.c);
+    if (op->bypass || op->length < head + e.icv) {
         return EIP93_ERR(EIP93_ERR_PKT_LENGTH);
     }
-    len = op->length - head - icv;
-    if (len % eip93_cipher_unit(&c)) {
+    len = op->length - head - e.icv;
+    if (len % eip93_cipher_unit(&e.c)) {
         return EIP93_ERR(EIP93_ERR_BLOCK);
     }
     err = eip93_read_input(op, 0);
@@ -230,39 +245,27 @@ uint32_t eip93_esp_in(EIP93Op *op)
         op->status |= EIP93_ST_SEQ;
     }
     if (FIELD_EX32(op->cmd0, CMD0, IV_SOURCE) == IV_INPUT) {
-        set_iv(op, &c, s->in + ESP_HEADER);
+        set_iv(op, &e.c, s->in + ESP_HEADER);
     }
 
-    if (hash) {
-        eip93_hash_update(&h, s->in, head + len);
-        bytes = h.bytes;
-        eip93_finish_hash(op, &h, digest);
-        eip93_digest_bytes(h.alg, digest, EIP93_DIGEST_WORDS, tag);
-        if (memcmp(tag, s->in + head + len, icv)) {
-            op->status |= EIP93_ST_AUTH;
-        }
+    esp_tag(op, &e, s->in, head + len);
+    if (e.hash && memcmp(e.tag, s->in + head + len, e.icv)) {
+        op->status |= EIP93_ST_AUTH;
     }
     if (FIELD_EX32(op->cmd1, CMD1, COPY_HEADER)) {
         memcpy(p, s->in, head);
         p += head;
     }
-    eip93_cipher(&c, p, s->in + head, len);
+    eip93_cipher(&e.c, p, s->in + head, len);
     trailer = check_trailer(op, p, len);
     op->out_len = p - s->out + len;
     if (!FIELD_EX32(op->cmd1, CMD1, COPY_PAD)) {
         op->out_len -= trailer;
     }
-    if (hash && FIELD_EX32(op->cmd1, CMD1, COPY_DIGEST)) {
-        memcpy(s->out + op->out_len, tag, icv);
-        op->out_len += icv;
-    }
 
-    if (check_seq && !(op->status & (EIP93_ST_AUTH | EIP93_ST_SEQ))) {
+    accept = check_seq && !(op->status & (EIP93_ST_AUTH | EIP93_ST_SEQ));
+    if (accept) {
         seq_seen(op, seq);
-        if (!store_seq(op)) {
-            return EIP93_ERR(EIP93_ERR_BUS);
-        }
     }
-    return eip93_write_output(op) ?:
-           eip93_save_state(op, &c, bytes, hash ? digest : NULL);
+    return esp_end(op, &e, accept);
 }

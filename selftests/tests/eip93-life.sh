@@ -1,0 +1,9 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The EIP-93 suspended, resumed and shut down while packets flow both ways.
+#
+# systems: mt7621 en7581
+# timeout: 120
+# group: eip93faults
+exec python3 "$LIB/../tools/eip93life.py"
