@@ -14,7 +14,8 @@
 #define ESP_RING_RESTARTS	3
 #define ESP_RING_RESTART_EPOCH	(60 * HZ)
 #define ESP_RING_MAX_ENGINES	64
-#define ESP_RING_TIMEOUT_MS	1000
+/* With what recovery takes, traffic goes on within a second. */
+#define ESP_RING_TIMEOUT_MS	500
 
 /* Engines, and which SA is on which of them; see internal.h for the order. */
 DEFINE_MUTEX(esp_ring_mutex);

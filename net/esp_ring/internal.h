@@ -213,6 +213,9 @@ struct esp_ring_qstats {
  * @watchdog: looks at the oldest packet in the engine while there is any
  * @watchdog_on: @watchdog is queued; under @lock
  * @idle: woken when @inflight becomes empty
+ * @suspected: @suspect is the cookie of a packet that is overdue; under @lock
+ * @suspect: which
+ * @suspect_passes: completion passes when it was found to be
  * @nr_sas: SAs bound here; esp_ring_mutex
  * @last_chosen: number of the choice that brought the last; esp_ring_mutex
  * @counts: per-CPU counters
@@ -242,6 +245,9 @@ struct esp_ring_queue {
 	struct esp_ring_qstats stats;
 	bool watchdog_on;
 
+	bool suspected;
+	u32 suspect;
+	u64 suspect_passes;
 	struct napi_struct napi;
 	struct esp_ring_done done[NAPI_POLL_WEIGHT];
 	call_single_data_t csd;

@@ -5,17 +5,46 @@
 #include "compat.h"
 #include "internal.h"
 
+/* Until a completion pass that was asked for has surely had its turn. */
+#define ESP_RING_GRACE		max(HZ / 50, 1)
+
+static void look_again(struct esp_ring_queue *q, unsigned long delay)
+{
+	q->watchdog_on = true;
+	queue_delayed_work(esp_ring_wq, &q->watchdog, delay);
+}
+
 /**
  * esp_ring_watchdog_arm - look after the packets in the engine
  * @q: the queue; its lock is held, and there are packets in the engine
+ *
+ * Once the watchdog is on it follows the oldest packet by itself.
  */
 void esp_ring_watchdog_arm(struct esp_ring_queue *q)
 {
-	if (q->watchdog_on)
-		return;
+	if (!q->watchdog_on)
+		look_again(q, q->engine->timeout);
+}
 
-	q->watchdog_on = true;
-	queue_delayed_work(esp_ring_wq, &q->watchdog, q->engine->timeout / 2);
+/*
+ * Whether the engine has really kept the packet, lock held. What it has done is
+ * not known before somebody polls: only a packet that is still there after two
+ * passes, the first of which may have begun before we asked, is a hang. An
+ * engine that answers by itself is never polled, and its word is the last.
+ */
+static bool is_hang(struct esp_ring_queue *q, const struct esp_ring_slot *slot)
+{
+	if (!(atomic_read(&slot->token) & ESP_RING_TOKEN_HELD))
+		return false;
+	if (!q->engine->ops->poll)
+		return true;
+
+	if (q->suspect != slot->pkt.cookie || !q->suspected) {
+		q->suspected = true;
+		q->suspect = slot->pkt.cookie;
+		q->suspect_passes = q->stats.passes;
+	}
+	return q->stats.passes - q->suspect_passes >= 2;
 }
 
 /**
@@ -23,31 +52,37 @@ void esp_ring_watchdog_arm(struct esp_ring_queue *q)
  * @work: the queue's
  *
  * Packets are answered in any order but taken in order of submission, so the
- * first on the list has been there longest. A hang is found after the timeout
- * at the earliest and one and a half times that at the latest.
+ * first on the list has been there longest. The watchdog sleeps until that one
+ * is due: a hang is found as soon as it is one.
  */
 void esp_ring_watchdog(struct work_struct *work)
 {
 	struct esp_ring_queue *q = container_of(to_delayed_work(work),
 						struct esp_ring_queue, watchdog);
+	bool hung = false, overdue = false;
 	struct esp_ring_slot *slot;
-	bool hung = false;
+	unsigned long due;
 
 	spin_lock_bh(&q->lock);
 	q->watchdog_on = false;
 	slot = list_first_entry_or_null(&q->inflight, struct esp_ring_slot, list);
 	if (slot) {
-		hung = time_after(jiffies,
-				  slot->submitted + q->engine->timeout) &&
-		       (atomic_read(&slot->token) & ESP_RING_TOKEN_HELD);
-		esp_ring_watchdog_arm(q);
+		due = slot->submitted + q->engine->timeout;
+		overdue = time_after(jiffies, due);
+		hung = overdue && is_hang(q, slot);
+		if (hung)
+			look_again(q, q->engine->timeout);
+		else if (overdue)
+			look_again(q, ESP_RING_GRACE);
+		else
+			look_again(q, due - jiffies + 1);
 	}
+	if (!overdue)
+		q->suspected = false;
 	spin_unlock_bh(&q->lock);
 
-	/* An answered packet that nobody took is a lost interrupt: polling once
-	 * before giving up costs nothing and saves the engine.
-	 */
-	if (slot)
+	/* A lost interrupt looks the same, and this is its cure. */
+	if (overdue)
 		esp_ring_schedule(q);
 	if (hung)
 		esp_ring_engine_fail(q->engine, "a packet was not completed in time");
