@@ -20,6 +20,7 @@
 #include <linux/mutex.h>
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
+#include <linux/seq_file.h>
 #include <linux/smp.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/wait.h>
@@ -497,3 +498,8 @@ void esp_ring_debugfs_init(void);
 void esp_ring_debugfs_exit(void);
 
 #endif /* _ESP_RING_INTERNAL_H */
+/* refused.c */
+void esp_ring_refused_note(const struct net_device *dev,
+			   const struct xfrm_state *x, int err, const char *why);
+void esp_ring_refused_show(struct seq_file *m);
+

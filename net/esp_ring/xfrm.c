@@ -206,16 +206,28 @@ static int esp_ring_xdo_state_add(struct net_device *dev, struct xfrm_state *x,
 		return -EOPNOTSUPP;
 	}
 	if (!try_module_get(THIS_MODULE))
-		return -EOPNOTSUPP;
+		return refuse(dev, x, -EOPNOTSUPP, extack->_msg);
+	}
+	if (!try_module_get(THIS_MODULE)) {
+		NL_SET_ERR_MSG_MOD(extack, "the module is being unloaded");
+		return refuse(dev, x, -EOPNOTSUPP, extack->_msg);
 
 	err = add_sa(dev, x, extack ?: &ours);
+/* The one who asked is told by extack, where there is one. */
+static int refuse(const struct net_device *dev, const struct xfrm_state *x,
+		  int err, const char *why)
+{
+	esp_ring_refused_note(dev, x, err, why);
+	if (ESP_RING_EXTACK_IN_LOG && why)
+		net_info_ratelimited("%s: SA 0x%08x runs in software: %s\n",
+				     dev->name, be32_to_cpu(x->id.spi), why);
+	return err;
+}
+
 	if (!err)
 		return 0;
 
-	if (ESP_RING_EXTACK_IN_LOG && ours._msg)
-		net_info_ratelimited("%s: SA 0x%08x runs in software: %s\n",
-				     dev->name, be32_to_cpu(x->id.spi),
-				     ours._msg);
+	refuse(dev, x, err, extack->_msg);
 	module_put(THIS_MODULE);
 	return err;
 }
