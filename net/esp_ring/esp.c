@@ -73,19 +73,21 @@ static void write_iv(const struct esp_ring_sa *sa, struct sk_buff *skb, u8 *iv)
  */
 static int make_private(struct esp_ring_sa *sa, struct sk_buff *skb, int room)
 {
-	int more = 0;
+	int more = (int)(skb->data_len + room) - (int)(skb->end - skb->tail);
+
+	if (likely(!skb_is_nonlinear(skb) && !skb_cloned(skb) && more <= 0))
+		return 0;
 
 	if (skb_is_nonlinear(skb))
 		esp_ring_count(sa, linearised);
 	else if (skb_cloned(skb))
 		esp_ring_count(sa, uncloned);
-	else if (skb_tailroom(skb) < room)
+	if (more > 0)
 		esp_ring_count(sa, expanded);
 	else
 		return 0;
 
-	if (skb->data_len + room > skb->end - skb->tail)
-		more = skb->data_len + room - (skb->end - skb->tail);
+	more = max(more, 0);
 	if ((more || skb_cloned(skb)) &&
 	    pskb_expand_head(skb, 0, more, GFP_ATOMIC))
 		return -ENOMEM;

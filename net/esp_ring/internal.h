@@ -67,7 +67,7 @@ enum esp_ring_drop {
  * @drops: by reason
  * @linearised: skbs that had page fragments or a fragment list
  * @uncloned: skbs whose data was shared
- * @expanded: skbs without room for the trailer
+ * @expanded: skbs whose buffer had no room for all of them and the trailer
  * @software: packets of an offloaded SA that ran in software, no engine being
  *	there
  * @syncp: for 32-bit readers
