@@ -174,12 +174,27 @@ static void hold_queues(struct esp_ring_engine *engine)
 		esp_ring_queue_hold(&engine->queues[dir]);
 }
 
-/* Give away all SAs of an engine that is not to work again. */
+/* In process context, BH on: what is pending here is done before this returns. */
+static int run_softirqs(void *unused)
+{
+	local_bh_disable();
+	local_bh_enable();
+	return 0;
+}
+
+/*
+ * Give away all SAs of an engine that is not to work again. Behind us are lists
+ * for each CPU (gro_cells, backlog): what the engine finished last leaves them
+ * before the next one's packets come to those of another CPU.
+ */
 static void empty_engine(struct esp_ring_engine *engine)
 {
 	int dir;
 
 	esp_ring_rebind_all(engine);
+	for_each_online_cpu(cpu)
+		smp_call_on_cpu(cpu, run_softirqs, NULL, false);
+
 	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++)
 		esp_ring_queue_purge(&engine->queues[dir]);
 }

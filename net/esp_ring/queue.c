@@ -183,6 +183,26 @@ static void choose_home(struct esp_ring_queue *q)
 }
 
 /**
+ * esp_ring_queue_settle - give a queue that an SA moves to a home
+ * @q: the queue; its lock is held, BH off
+ * @from: where the SA was, NULL for software; its lock is held too
+ *
+ * Before the first packet is fed, so that none of those that move is finished on
+ * a CPU of which the next ones know nothing.
+ */
+void esp_ring_queue_settle(struct esp_ring_queue *q,
+			   const struct esp_ring_queue *from)
+{
+	if (q->inflight_len || q->engine->ops->poll)
+		return;
+
+	choose_home(q);
+	if (from && from->home >= 0)
+		WRITE_ONCE(q->home, from->home);
+	q->active = jiffies;
+}
+
+/**
  * esp_ring_enqueue - hand a packet to the queue of its SA
  * @sa: the SA
  * @skb: the packet, the queue's on success

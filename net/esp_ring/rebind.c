@@ -106,7 +106,8 @@ static void switch_queue(struct esp_ring_sa *sa, struct esp_ring_engine *engine,
 
 	if (from)
 		from->nr_sas--;
-	if (to)
+	if (to) {
+		esp_ring_queue_settle(to, from);
 		to->nr_sas++;
 }
 
