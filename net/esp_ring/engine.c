@@ -189,12 +189,13 @@ static int run_softirqs(void *unused)
  */
 static void empty_engine(struct esp_ring_engine *engine)
 {
+	unsigned int cpu;
 	int dir;
 
-	esp_ring_rebind_all(engine);
 	for_each_online_cpu(cpu)
 		smp_call_on_cpu(cpu, run_softirqs, NULL, false);
 
+	esp_ring_rebind_all(engine);
 	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++)
 		esp_ring_queue_purge(&engine->queues[dir]);
 }
@@ -382,7 +383,7 @@ void esp_ring_engine_unregister(struct esp_ring_engine *engine)
 
 	hold_queues(engine);
 	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++)
-		esp_ring_queue_wait_idle(&engine->queues[dir], engine->timeout);
+		esp_ring_queue_wait_done(&engine->queues[dir]);
 	stop_engine(engine);
 	empty_engine(engine);
 

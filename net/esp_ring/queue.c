@@ -322,6 +322,23 @@ bool esp_ring_queue_wait_idle(struct esp_ring_queue *q, unsigned long timeout)
 }
 
 /**
+ * esp_ring_queue_wait_done - wait until the engine has done what it holds
+ * @q: the queue, held
+ *
+ * As long as it goes on; one that does nothing for its timeout will not.
+ * Process context, may sleep, bounded by the number of slots.
+ */
+void esp_ring_queue_wait_done(struct esp_ring_queue *q)
+{
+	u64 before;
+
+	do
+		before = READ_ONCE(q->stats.completions);
+	while (!esp_ring_queue_wait_idle(q, q->engine->timeout) &&
+	       before != READ_ONCE(q->stats.completions));
+}
+
+/**
  * esp_ring_queue_purge - drop all packets that still wait
  * @q: the queue, of an engine that no SA is bound to
  *
