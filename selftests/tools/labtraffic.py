@@ -192,7 +192,7 @@ class Flow:
             self.receive(w)
         os.close(w)
         self.pids.append(pid)
-        _children.update(self.pids)
+        children.update(self.pids)
 
     def send(self, w):
         stop = []
@@ -263,7 +263,7 @@ class Flow:
         got, dup, late, bad, gap, last = struct.unpack("!6I", os.read(self.rxpipe, 24))
         for p in self.pids:
             os.waitpid(p, 0)
-            _children.discard(p)
+            children.discard(p)
         for fd in (self.txpipe, self.rxpipe):
             os.close(fd)
         self.tx.close()
@@ -272,12 +272,13 @@ class Flow:
                 "dup": dup, "late": late, "bad": bad, "gap_ms": gap, "last": last}
 
 
-_children = set()
+# processes to be ended whatever happens
+children = set()
 
 
 @atexit.register
 def _kill_children():
-    for p in _children:
+    for p in children:
         try:
             os.kill(p, signal.SIGKILL)
         except OSError:
