@@ -8,7 +8,8 @@
 In clear may be: ARP, IPv6 neighbour and multicast listener discovery, IGMP, IKE
 (UDP 500, and 4500 with the marker), ICMP errors that quote ESP, what links
 themselves speak, and everything from or to 203.0.113.0/24 and fd00:cc::/64,
-which the tests keep for that.  All else must be ESP.
+which the tests keep for that.  All else must be ESP, and what is behind an ESP
+header no IP packet.
 """
 import collections
 import ipaddress
@@ -49,12 +50,38 @@ def packets(path):
         pos += length
 
 
+def checksum(data):
+    s = sum(struct.unpack("!%dH" % (len(data) // 2), data))
+    s = (s >> 16) + (s & 0xffff)
+    return ~(s + (s >> 16)) & 0xffff
+
+
+def readable(esp, whole=True):
+    """Is there an IP packet where a tunnel's ciphertext should be?  A stack that leaves
+    encryption to a device that does none makes such ones.  Not where there is no IV:
+    that is NULL encryption.  whole: its length can be compared too, and one of 2^30
+    random payloads would be taken for it."""
+    for iv in (8, 16):
+        p = esp[8 + iv:]
+        # behind it are padding and ICV
+        room = range(len(p) - 2 - 255 - 32, len(p) + 1) if whole else range(1 << 16)
+        if len(p) >= 20 and p[0] == 0x45 and not checksum(p[:20]) and \
+                struct.unpack_from("!H", p, 2)[0] in room:
+            return True
+        if len(p) >= 40 and p[0] >> 4 == 6 and p[8] == p[24] == 0xfd and \
+                struct.unpack_from("!H", p, 4)[0] + 40 in room:
+            return True
+    return False
+
+
 class Wire:
     """Judges packets.  Fragments after the first follow the verdict on it."""
 
-    def __init__(self):
+    def __init__(self, unencrypted=()):
         self.fragments = {}
         self.seen = collections.Counter()
+        # SPIs of SAs that are to be read: GMAC
+        self.unencrypted = unencrypted
 
     def judge(self, frame):
         """None if the frame may be on the wire, else what it is."""
@@ -127,22 +154,27 @@ class Wire:
             # speaks for it
             return self.fragments.get(key, None if proto == ESP else
                                       "a fragment of protocol %d" % proto)
-        verdict = self.transport(p, pos, proto)
+        verdict = self.transport(p, pos, proto, not more)
         if more:
             self.fragments[key] = verdict
         return verdict
 
-    def transport(self, p, pos, proto):
+    def esp(self, p, whole):
+        self.seen["esp"] += 1
+        if readable(p, whole) and struct.unpack_from("!I", p)[0] not in self.unencrypted:
+            return "ESP with SPI 0x%08x around an IP packet in clear" % struct.unpack_from("!I", p)
+        return None
+
+    def transport(self, p, pos, proto, whole):
         if proto == ESP:
-            self.seen["esp"] += 1
-            return None
+            return self.esp(p[pos:], whole)
         if proto == IGMP:
             self.seen["link"] += 1
             return None
         if len(p) < pos + 8:
             return "protocol %d, cut" % proto
         if proto == UDP:
-            return self.udp(p, pos)
+            return self.udp(p, pos, whole)
         if proto == ICMP6 and p[pos] in ND_MLD:
             self.seen["link"] += 1
             return None
@@ -152,7 +184,7 @@ class Wire:
                  4: "IPIP", 41: "IPv6 in IP", AH: "AH"}
         return names.get(proto, "protocol %d" % proto)
 
-    def udp(self, p, pos):
+    def udp(self, p, pos, whole):
         ports = struct.unpack_from("!HH", p, pos)
         if 500 in ports:
             self.seen["ike"] += 1
@@ -164,7 +196,7 @@ class Wire:
             elif body[:4] == b"\0\0\0\0":
                 self.seen["ike"] += 1
             elif len(body) >= 8:
-                self.seen["esp"] += 1
+                return self.esp(body, whole)
             else:
                 return "UDP 4500, neither IKE nor ESP"
             return None
@@ -194,11 +226,20 @@ def describe(frame):
     return "%s -> %s" % (ipaddress.ip_address(a), ipaddress.ip_address(b))
 
 
+def unencrypted(directory):
+    """The SPIs that the tests wrote down in out/readable beside the captures"""
+    try:
+        with open(os.path.join(directory, "out", "readable"), encoding="ascii") as f:
+            return {int(x, 16) for x in f.read().split()}
+    except OSError:
+        return set()
+
+
 def clear(paths, where=lambda when: ""):
     """(what was wrong, what was seen) of captures; where names a moment."""
     bad, seen = [], collections.Counter()
     for path in paths:
-        wire = Wire()
+        wire = Wire(unencrypted(os.path.dirname(path)))
         for number, when, frame in packets(path):
             why = wire.judge(frame)
             if why:

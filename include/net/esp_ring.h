@@ -224,7 +224,7 @@ struct esp_ring_engine_ops {
  * @batch: packets for one doorbell of a busy engine; 0 for 1. The engine is
  *	never left with fewer than two batches while packets wait.
  * @min_inflight: bytes that the dynamic limit always lets into the engine
- * @timeout_ms: a packet held longer than this is a hang; 0 for 1000
+ * @timeout_ms: a packet held longer than this is a hang; 0 for 500
  * @pkt_priv: bytes of &esp_ring_pkt.priv
  * @priv: handed out by esp_ring_engine_priv()
  */

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * /sys/kernel/debug/esp_ring: engines, queues, ports, sas. One line for each,
- * of key=value pairs, for people and scripts. Keys of SAs are never shown.
+ * /sys/kernel/debug/esp_ring: engines, queues, ports, sas, refused. One line for
+ * each, of key=value pairs, for people and scripts. Keys of SAs are never shown.
  */
 #include <linux/debugfs.h>
 #include <linux/seq_file.h>
@@ -193,6 +193,13 @@ static int sas_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(sas);
 
+static int refused_show(struct seq_file *m, void *unused)
+{
+	esp_ring_refused_show(m);
+	return 0;
+}
+DEFINE_SHOW_ATTRIBUTE(refused);
+
 /**
  * esp_ring_debugfs_init - make the files
  */
@@ -203,6 +210,7 @@ void esp_ring_debugfs_init(void)
 	debugfs_create_file("queues", 0400, root, NULL, &queues_fops);
 	debugfs_create_file("ports", 0400, root, NULL, &ports_fops);
 	debugfs_create_file("sas", 0400, root, NULL, &sas_fops);
+	debugfs_create_file("refused", 0400, root, NULL, &refused_fops);
 }
 
 /**

@@ -14,7 +14,8 @@
 #define ESP_RING_RESTARTS	3
 #define ESP_RING_RESTART_EPOCH	(60 * HZ)
 #define ESP_RING_MAX_ENGINES	64
-#define ESP_RING_TIMEOUT_MS	1000
+/* With what recovery takes, traffic goes on within a second. */
+#define ESP_RING_TIMEOUT_MS	500
 
 /* Engines, and which SA is on which of them; see internal.h for the order. */
 DEFINE_MUTEX(esp_ring_mutex);
@@ -173,10 +174,26 @@ static void hold_queues(struct esp_ring_engine *engine)
 		esp_ring_queue_hold(&engine->queues[dir]);
 }
 
-/* Give away all SAs of an engine that is not to work again. */
+/* In process context, BH on: what is pending here is done before this returns. */
+static int run_softirqs(void *unused)
+{
+	local_bh_disable();
+	local_bh_enable();
+	return 0;
+}
+
+/*
+ * Give away all SAs of an engine that is not to work again. Behind us are lists
+ * for each CPU (gro_cells, backlog): what the engine finished last leaves them
+ * before the next one's packets come to those of another CPU.
+ */
 static void empty_engine(struct esp_ring_engine *engine)
 {
+	unsigned int cpu;
 	int dir;
+
+	for_each_online_cpu(cpu)
+		smp_call_on_cpu(cpu, run_softirqs, NULL, false);
 
 	esp_ring_rebind_all(engine);
 	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++)
@@ -366,7 +383,7 @@ void esp_ring_engine_unregister(struct esp_ring_engine *engine)
 
 	hold_queues(engine);
 	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++)
-		esp_ring_queue_wait_idle(&engine->queues[dir], engine->timeout);
+		esp_ring_queue_wait_done(&engine->queues[dir]);
 	stop_engine(engine);
 	empty_engine(engine);
 

@@ -73,19 +73,19 @@ static void write_iv(const struct esp_ring_sa *sa, struct sk_buff *skb, u8 *iv)
  */
 static int make_private(struct esp_ring_sa *sa, struct sk_buff *skb, int room)
 {
-	int more = 0;
+	int more = (int)(skb->data_len + room) - (int)(skb->end - skb->tail);
+
+	if (likely(!skb_is_nonlinear(skb) && !skb_cloned(skb) && more <= 0))
+		return 0;
 
 	if (skb_is_nonlinear(skb))
 		esp_ring_count(sa, linearised);
-	else if (skb_cloned(skb))
+	if (skb_cloned(skb))
 		esp_ring_count(sa, uncloned);
-	else if (skb_tailroom(skb) < room)
+	if (more > 0)
 		esp_ring_count(sa, expanded);
-	else
-		return 0;
 
-	if (skb->data_len + room > skb->end - skb->tail)
-		more = skb->data_len + room - (skb->end - skb->tail);
+	more = max(more, 0);
 	if ((more || skb_cloned(skb)) &&
 	    pskb_expand_head(skb, 0, more, GFP_ATOMIC))
 		return -ENOMEM;
@@ -227,6 +227,70 @@ static void finish_input(struct esp_ring_sa *sa, struct sk_buff *skb, int err)
 	if (!err && nexthdr < 0)
 		esp_ring_count_drop(sa, NULL, ESP_RING_DROP_TRAILER);
 	xfrm_input_resume(skb, nexthdr);
+}
+
+static int output_tail(struct xfrm_state *x, struct sk_buff *skb,
+		       struct esp_info *esp)
+{
+#if IS_ENABLED(CONFIG_INET6_ESP)
+	if (x->props.family == AF_INET6)
+		return esp6_output_tail(x, skb, esp);
+#endif
+	return esp_output_tail(x, skb, esp);
+}
+
+/**
+ * esp_ring_esp_software - let the stack do a packet that was meant for an engine
+ * @sa: the SA
+ * @x: its xfrm_state
+ * @skb: the packet, which no engine has touched
+ * @pkt: what was found when it was laid out
+ *
+ * The stack lays a packet out as we do, up to the IV, which is its own business.
+ * BH off or process context, under rcu_read_lock; no lock held.
+ *
+ * Return: as xfrm_type.output or .input.
+ */
+int esp_ring_esp_software(struct esp_ring_sa *sa, struct xfrm_state *x,
+			  struct sk_buff *skb, const struct esp_ring_pkt *pkt)
+{
+	const struct esp_ring_sa_params *p = &sa->params;
+	struct esp_info esp = { .inplace = true, .nfrags = 1 };
+
+	esp_ring_count(sa, software);
+	if (p->dir == ESP_RING_DECRYPT)
+		return esp_ring_stack_input(x, skb);
+
+	esp.esph = (struct ip_esp_hdr *)pkt->esp;
+	esp.clen = pkt->len - sizeof(*esp.esph) - p->iv_len - p->icv_len;
+	return output_tail(x, skb, &esp);
+}
+
+/**
+ * esp_ring_esp_software_resume - the same for a packet that has waited
+ * @sa: the SA
+ * @skb: the packet; consumed
+ * @pkt: what was found when it was laid out
+ *
+ * BH off; no lock held.
+ */
+void esp_ring_esp_software_resume(struct esp_ring_sa *sa, struct sk_buff *skb,
+				  const struct esp_ring_pkt *pkt)
+{
+	bool encrypt = sa->params.dir == ESP_RING_ENCRYPT;
+	struct xfrm_state *x = encrypt ? skb_dst(skb)->xfrm : xfrm_input_state(skb);
+	int err;
+
+	rcu_read_lock();
+	err = esp_ring_esp_software(sa, x, skb, pkt);
+	if (err == -EINPROGRESS)
+		goto out;
+	if (encrypt)
+		xfrm_output_resume(skb_to_full_sk(skb), skb, err);
+	else
+		xfrm_input_resume(skb, err);
+out:
+	rcu_read_unlock();
 }
 
 /**

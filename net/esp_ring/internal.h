@@ -20,6 +20,7 @@
 #include <linux/mutex.h>
 #include <linux/netdevice.h>
 #include <linux/rcupdate.h>
+#include <linux/seq_file.h>
 #include <linux/smp.h>
 #include <linux/u64_stats_sync.h>
 #include <linux/wait.h>
@@ -43,8 +44,8 @@
  *	longer than the engine takes
  * @ESP_RING_DROP_ICV: the ICV does not match
  * @ESP_RING_DROP_ENGINE: the engine reported another error, or failed with it
- * @ESP_RING_DROP_REBIND: waiting while its SA had to leave an engine, and no
- *	other engine had room
+ * @ESP_RING_DROP_REBIND: waiting while its SA had to leave an engine, and the
+ *	next one had no room
  * @ESP_RING_DROP_TRAILER: decrypted, but the ESP trailer is wrong
  * @ESP_RING_NR_DROPS: number of reasons
  */
@@ -66,7 +67,7 @@ enum esp_ring_drop {
  * @drops: by reason
  * @linearised: skbs that had page fragments or a fragment list
  * @uncloned: skbs whose data was shared
- * @expanded: skbs without room for the trailer
+ * @expanded: skbs whose buffer had no room for all of them and the trailer
  * @software: packets of an offloaded SA that ran in software, no engine being
  *	there
  * @syncp: for 32-bit readers
@@ -418,6 +419,7 @@ void esp_ring_ports_walk(void (*fn)(struct esp_ring_port *port, void *arg),
 
 /* xfrm.c */
 extern const struct xfrmdev_ops esp_ring_xfrmdev_ops;
+int esp_ring_stack_input(struct xfrm_state *x, struct sk_buff *skb);
 
 /* sa.c */
 struct esp_ring_sa *esp_ring_sa_create(struct xfrm_state *x,
@@ -430,6 +432,10 @@ int esp_ring_esp_output(struct esp_ring_sa *sa, struct xfrm_state *x,
 			struct sk_buff *skb, struct esp_ring_pkt *pkt);
 int esp_ring_esp_input(struct esp_ring_sa *sa, struct xfrm_state *x,
 		       struct sk_buff *skb, struct esp_ring_pkt *pkt);
+int esp_ring_esp_software(struct esp_ring_sa *sa, struct xfrm_state *x,
+			  struct sk_buff *skb, const struct esp_ring_pkt *pkt);
+void esp_ring_esp_software_resume(struct esp_ring_sa *sa, struct sk_buff *skb,
+				  const struct esp_ring_pkt *pkt);
 void esp_ring_esp_finish(struct esp_ring_sa *sa, struct sk_buff *skb, int err);
 
 /* queue.c */
@@ -437,6 +443,8 @@ int esp_ring_queue_init(struct esp_ring_queue *q, struct esp_ring_engine *engine
 			enum esp_ring_dir dir,
 			const struct esp_ring_engine_desc *desc);
 void esp_ring_queue_destroy(struct esp_ring_queue *q);
+void esp_ring_queue_settle(struct esp_ring_queue *q,
+			   const struct esp_ring_queue *from);
 int esp_ring_enqueue(struct esp_ring_sa *sa, struct sk_buff *skb,
 		     const struct esp_ring_pkt *pkt);
 bool esp_ring_slot_take(struct esp_ring_queue *q, struct esp_ring_sa *sa,
@@ -448,6 +456,7 @@ void esp_ring_queue_hold(struct esp_ring_queue *q);
 void esp_ring_queue_run(struct esp_ring_queue *q);
 void esp_ring_queue_abort(struct esp_ring_queue *q);
 void esp_ring_queue_purge(struct esp_ring_queue *q);
+void esp_ring_queue_wait_done(struct esp_ring_queue *q);
 bool esp_ring_queue_wait_idle(struct esp_ring_queue *q, unsigned long timeout);
 
 /* complete.c */
@@ -495,6 +504,11 @@ void esp_ring_sum(struct esp_ring_totals *sum,
 
 #define esp_ring_count(sa, member)					\
 	esp_ring_count_one(sa, offsetof(struct esp_ring_counts, member))
+
+/* refused.c */
+void esp_ring_refused_note(const struct net_device *dev,
+			   const struct xfrm_state *x, int err, const char *why);
+void esp_ring_refused_show(struct seq_file *m);
 
 /* debugfs.c */
 void esp_ring_debugfs_init(void);

@@ -183,6 +183,26 @@ static void choose_home(struct esp_ring_queue *q)
 }
 
 /**
+ * esp_ring_queue_settle - give a queue that an SA moves to a home
+ * @q: the queue; its lock is held, BH off
+ * @from: where the SA was, NULL for software; its lock is held too
+ *
+ * Before the first packet is fed, so that none of those that move is finished on
+ * a CPU of which the next ones know nothing.
+ */
+void esp_ring_queue_settle(struct esp_ring_queue *q,
+			   const struct esp_ring_queue *from)
+{
+	if (q->inflight_len || q->engine->ops->poll)
+		return;
+
+	choose_home(q);
+	if (from && from->home >= 0)
+		WRITE_ONCE(q->home, from->home);
+	q->active = jiffies;
+}
+
+/**
  * esp_ring_enqueue - hand a packet to the queue of its SA
  * @sa: the SA
  * @skb: the packet, the queue's on success
@@ -299,6 +319,23 @@ bool esp_ring_queue_wait_idle(struct esp_ring_queue *q, unsigned long timeout)
 	/* Taken is not finished: what overtakes now would be reordered. */
 	napi_synchronize(&q->napi);
 	return true;
+}
+
+/**
+ * esp_ring_queue_wait_done - wait until the engine has done what it holds
+ * @q: the queue, held
+ *
+ * As long as it goes on; one that does nothing for its timeout will not.
+ * Process context, may sleep, bounded by the number of slots.
+ */
+void esp_ring_queue_wait_done(struct esp_ring_queue *q)
+{
+	u64 before;
+
+	do
+		before = READ_ONCE(q->stats.completions);
+	while (!esp_ring_queue_wait_idle(q, q->engine->timeout) &&
+	       before != READ_ONCE(q->stats.completions));
 }
 
 /**

@@ -66,6 +66,55 @@ static void move_waiting(struct esp_ring_sa *sa, struct esp_ring_queue *from,
 	}
 }
 
+static struct esp_ring_slot *first_waiting(const struct esp_ring_sa *sa,
+					   const struct esp_ring_queue *q)
+{
+	struct esp_ring_slot *slot;
+
+	list_for_each_entry(slot, &q->backlog[sa->prio], list)
+		if (slot->sa == sa)
+			return slot;
+	return NULL;
+}
+
+/*
+ * Software does the packets that wait; those that come meanwhile queue up behind
+ * them, until there are none: so the order is kept. The queue's length is the
+ * bound for those who come faster than this. esp_ring_mutex is held, and a
+ * reference to the SA.
+ */
+static void drain_to_software(struct esp_ring_sa *sa, struct esp_ring_queue *q)
+{
+	struct esp_ring_slot *slot;
+	struct esp_ring_pkt pkt;
+	struct sk_buff *skb;
+	unsigned int n;
+
+	for (n = 0; n < q->nr_slots; n++) {
+		local_bh_disable();
+		spin_lock(&q->lock);
+		slot = first_waiting(sa, q);
+		if (!slot) {
+			RCU_INIT_POINTER(sa->queue, NULL);
+			spin_unlock(&q->lock);
+			local_bh_enable();
+			return;
+		}
+		skb = slot->skb;
+		pkt = slot->pkt;
+		q->backlog_bytes[sa->prio] -= pkt.len;
+		q->backlog_len[sa->prio]--;
+		esp_ring_slot_release(q, slot);
+		spin_unlock(&q->lock);
+
+		esp_ring_esp_software_resume(sa, skb, &pkt);
+		/* Not the last: the caller has one. */
+		refcount_dec(&sa->ref);
+		local_bh_enable();
+		cond_resched();
+	}
+}
+
 /*
  * Let the SA's next packet go to another queue, or to software with @engine
  * NULL; one of the two is not software. What the old engine held has been
@@ -82,6 +131,8 @@ static void switch_queue(struct esp_ring_sa *sa, struct esp_ring_engine *engine,
 	from = rcu_dereference_protected(sa->queue,
 					 lockdep_is_held(&esp_ring_mutex));
 	to = engine ? &engine->queues[sa->params.dir] : NULL;
+	if (!to)
+		drain_to_software(sa, from);
 	from_lock = from ? &from->lock : &software_lock;
 	to_lock = to ? &to->lock : &software_lock;
 	__skb_queue_head_init(&dropped);
@@ -93,8 +144,10 @@ static void switch_queue(struct esp_ring_sa *sa, struct esp_ring_engine *engine,
 	sa->engine_priv = priv;
 	if (from)
 		move_waiting(sa, from, to, &dropped);
-	if (to)
+	if (to) {
+		esp_ring_queue_settle(to, from);
 		esp_ring_feed(to, true);
+	}
 	spin_unlock(to_lock);
 	spin_unlock(from_lock);
 

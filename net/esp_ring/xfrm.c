@@ -23,6 +23,18 @@ static const struct xfrm_type *stack_type(const struct xfrm_state *x)
 	return READ_ONCE(stack_types[x->props.family == AF_INET6 ? V6 : V4]);
 }
 
+/**
+ * esp_ring_stack_input - what .input would do without us
+ * @x: a state that is offloaded
+ * @skb: as xfrm_type.input gets it
+ *
+ * Return: as xfrm_type.input.
+ */
+int esp_ring_stack_input(struct xfrm_state *x, struct sk_buff *skb)
+{
+	return stack_type(x)->input(x, skb);
+}
+
 static struct esp_ring_sa *state_sa(const struct xfrm_state *x)
 {
 	return (struct esp_ring_sa *)READ_ONCE(x->xso.offload_handle);
@@ -57,13 +69,15 @@ static int esp_ring_output(struct xfrm_state *x, struct sk_buff *skb)
 	if (!err) {
 		err = esp_ring_enqueue(sa, skb, &pkt);
 		if (unlikely(err == -ENODEV))
-			esp_ring_count_drop(sa, NULL, ESP_RING_DROP_REBIND);
+			err = esp_ring_esp_software(sa, x, skb, &pkt);
+		else if (likely(!err))
+			err = -EINPROGRESS;
+		else if (err == -ENOBUFS)
+			err = NET_XMIT_DROP;
 	}
 	rcu_read_unlock();
 
-	if (likely(!err))
-		return -EINPROGRESS;
-	return err == -ENOBUFS ? NET_XMIT_DROP : err;
+	return err;
 }
 
 /* .input: softirq. The result is the next header, or an error as above. */
@@ -86,11 +100,13 @@ static int esp_ring_input(struct xfrm_state *x, struct sk_buff *skb)
 	if (!err) {
 		err = esp_ring_enqueue(sa, skb, &pkt);
 		if (unlikely(err == -ENODEV))
-			esp_ring_count_drop(sa, NULL, ESP_RING_DROP_REBIND);
+			err = esp_ring_esp_software(sa, x, skb, &pkt);
+		else if (likely(!err))
+			err = -EINPROGRESS;
 	}
 	rcu_read_unlock();
 
-	return err ?: -EINPROGRESS;
+	return err;
 }
 
 /*
@@ -193,6 +209,17 @@ static int add_sa(struct net_device *dev, struct xfrm_state *x,
 	return err;
 }
 
+/* The one who asked is told by extack, where there is one. */
+static int refuse(const struct net_device *dev, const struct xfrm_state *x,
+		  int err, const char *why)
+{
+	esp_ring_refused_note(dev, x, err, why);
+	if (ESP_RING_EXTACK_IN_LOG && why)
+		net_info_ratelimited("%s: SA 0x%08x runs in software: %s\n",
+				     dev->name, be32_to_cpu(x->id.spi), why);
+	return err;
+}
+
 /* xfrm_cfg_mutex is held, or RTNL by bonding; may sleep. */
 static int esp_ring_xdo_state_add(struct net_device *dev, struct xfrm_state *x,
 				  struct netlink_ext_ack *extack)
@@ -200,22 +227,23 @@ static int esp_ring_xdo_state_add(struct net_device *dev, struct xfrm_state *x,
 	struct netlink_ext_ack ours = { };
 	int err;
 
+	if (!extack)
+		extack = &ours;
 	/* A larval packet-mode state comes in softirq: refuse it first. */
 	if (x->xso.type != XFRM_DEV_OFFLOAD_CRYPTO) {
 		NL_SET_ERR_MSG_MOD(extack, "packet offload is not supported, crypto offload is");
-		return -EOPNOTSUPP;
+		return refuse(dev, x, -EOPNOTSUPP, extack->_msg);
 	}
-	if (!try_module_get(THIS_MODULE))
-		return -EOPNOTSUPP;
+	if (!try_module_get(THIS_MODULE)) {
+		NL_SET_ERR_MSG_MOD(extack, "the module is being unloaded");
+		return refuse(dev, x, -EOPNOTSUPP, extack->_msg);
+	}
 
-	err = add_sa(dev, x, extack ?: &ours);
+	err = add_sa(dev, x, extack);
 	if (!err)
 		return 0;
 
-	if (ESP_RING_EXTACK_IN_LOG && ours._msg)
-		net_info_ratelimited("%s: SA 0x%08x runs in software: %s\n",
-				     dev->name, be32_to_cpu(x->id.spi),
-				     ours._msg);
+	refuse(dev, x, err, extack->_msg);
 	module_put(THIS_MODULE);
 	return err;
 }

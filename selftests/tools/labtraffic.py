@@ -12,7 +12,7 @@ import struct
 import time
 
 from xfrmnl import Ns, Xfrm
-from labbase import PEER, SLOW, check, note, sh, wait_for
+from labbase import PEER, SLOW, check, hosts_up, load, note, rmmod, run_tests, sh, wait_for
 
 
 # ---- traffic ----
@@ -194,7 +194,7 @@ class Flow:
             self.receive(w)
         os.close(w)
         self.pids.append(pid)
-        _children.update(self.pids)
+        children.update(self.pids)
 
     def send(self, w):
         stop = []
@@ -269,7 +269,7 @@ class Flow:
         got, dup, late, bad, gap, last = struct.unpack("!6I", os.read(self.rxpipe, 24))
         for p in self.pids:
             os.waitpid(p, 0)
-            _children.discard(p)
+            children.discard(p)
         for fd in (self.txpipe, self.rxpipe):
             os.close(fd)
         self.tx.close()
@@ -278,12 +278,13 @@ class Flow:
                 "dup": dup, "late": late, "bad": bad, "gap_ms": gap, "last": last}
 
 
-_children = set()
+# processes to be ended whatever happens
+children = set()
 
 
 @atexit.register
 def _kill_children():
-    for p in _children:
+    for p in children:
         try:
             os.kill(p, signal.SIGKILL)
         except OSError:
@@ -405,3 +406,34 @@ def both_hosts():
         for net in ("10.9.0.0/16", "fd09::/16"):
             x.add_block(net, net)
     return a, b
+
+
+def run_on_hosts(tests, modules=("esp_ring_soft", "esp_ring"), pairs="ve", up=None,
+                 before=None, down=None):
+    """Tests that are functions of the two hosts, and at the end the modules unload.
+
+    up, instead of load(): called once; before: before each test, when the SAs of the
+    one before are gone; down: before unloading.
+    """
+    (up or load)()
+    hosts_up(pairs)
+    a, b = both_hosts()
+
+    def fresh(fn):
+        def test():
+            a.flush()
+            b.flush()
+            if before:
+                before()
+            return fn(a, b)
+        return test
+
+    def unload():
+        a.flush()
+        b.flush()
+        if down:
+            down()
+        for m in modules:
+            rmmod(m)
+
+    run_tests([(n, fresh(f)) for n, f in tests] + [("unloads after all that", unload)])

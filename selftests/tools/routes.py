@@ -12,9 +12,13 @@ import ctypes
 import os
 import socket
 import struct
+import sys
 
 import esplab as lab
 from esplab import check
+
+sys.path.append(os.path.join(os.path.dirname(os.path.abspath(__file__)), ".."))
+from wire import readable       # noqa: E402  pylint: disable=wrong-import-position
 
 ESP, UDP, FRAGMENT = 50, 17, 44
 V6_EXTENSIONS = (0, 43, 60)
@@ -63,18 +67,6 @@ def network(frame):
 # BPF: load the packet's type; if it is PACKET_OUTGOING all of it, else nothing
 OUTGOING = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *x) for x in (
     (0x20, 0, 0, 0xfffff004), (0x15, 0, 1, 4), (0x06, 0, 0, 0xffff), (0x06, 0, 0, 0))), 32)
-
-
-def readable(esp):
-    """Is there an IP header where a tunnel's ciphertext should be?  A stack that
-    leaves encryption to a device that does none makes such packets."""
-    for iv in (8, 16):
-        p = esp[8 + iv:]
-        if len(p) >= 20 and p[0] == 0x45 and not lab.csum(p[:20]):
-            return True
-        if len(p) >= 40 and p[0] >> 4 == 6 and p[8] == p[24] == 0xfd:
-            return True
-    return False
 
 
 class Look:

@@ -105,12 +105,14 @@ def command_line(m, img, accel):
     virtio = f"virtio-%s-{b.bus}"
     a = [f"{own_qemu()}/bin/{b.program}" if b.own else b.program,
          "-nodefaults", "-no-user-config", "-no-reboot", "-display", "none", *b.args]
+    # with -icount all CPUs are one thread, which executes what it counts
+    one = m.icount >= 0 or "-icount" in m.more
+    if one:
+        accel = "tcg"
     if b is PC:
         a += ["-cpu", "host" if accel == "kvm" else "max,la57=off"]
     if os.path.exists(f"{img}/dtb"):
         a += ["-dtb", f"{img}/dtb"]
-    # with -icount all CPUs are one thread
-    one = m.icount >= 0 or "-icount" in m.more
     tcg = "tcg,thread=%s,tb-size=512" % ("single" if one else "multi")
     a += ["-accel", "kvm" if accel == "kvm" else tcg,
           "-smp", str(m.cpus), "-m", str(b.mem or m.mem),

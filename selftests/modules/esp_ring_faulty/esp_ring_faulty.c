@@ -7,9 +7,13 @@
  * a count, the N-th event from now on is the one, and the file reads 0 after it:
  *
  *   delay_us	each packet takes so much longer
+ *   reorder	up to N packets are waited for and done SA by SA: those of the
+ *		SA that came last are first
+ *   reverse	up to N packets are waited for, and the last is done first
  *   drop	N-th completion: never comes
  *   twice	N-th completion: comes twice
- *   late	N-th completion: comes after stop() has returned
+ *   late	N-th completion: comes after stop() has returned: when the engine
+ *		goes, with its first SA, otherwise a little later
  *   corrupt	N-th packet: encrypting, the ICV is spoilt; decrypting, it is
  *		reported to be wrong
  *   error	N-th packet: fails with -EIO
@@ -18,6 +22,12 @@
  *   fail_start	1: start() fails
  *   fail_sa	1: SAs are refused
  *   fail	any number: the engine says itself that it has failed
+ *
+ * And what can only be read:
+ *
+ *   held	packets that the engine has now
+ *   lost	packets that it had when it was last stopped
+ *   reordered	packets that were answered before an older one
  */
 #include <linux/debugfs.h>
 #include <linux/delay.h>
@@ -33,6 +43,9 @@
 #define FAULTY_SLOTS	1024
 #define FAULTY_MAX	8
 #define FAULTY_LATE_MS	20
+#define FAULTY_BATCH	64
+/* So long it waits for the packets of "reorder" and "reverse". */
+#define FAULTY_GATHER_MS	10
 
 static unsigned int engines = 1;
 module_param(engines, uint, 0444);
@@ -44,7 +57,11 @@ MODULE_PARM_DESC(rating, "their rating (default 200; esp_ring_soft has 100)");
 
 static unsigned int timeout_ms = 1000;
 module_param(timeout_ms, uint, 0444);
-MODULE_PARM_DESC(timeout_ms, "a packet held longer is a hang (default 1000)");
+MODULE_PARM_DESC(timeout_ms, "a packet held longer is a hang (default 1000, 0 for the layer's)");
+
+static unsigned int inflight;
+module_param(inflight, uint, 0444);
+MODULE_PARM_DESC(inflight, "bytes that are always let into an engine (default 0)");
 
 /**
  * struct faulty_queue - packets of one direction
@@ -55,6 +72,8 @@ MODULE_PARM_DESC(timeout_ms, "a packet held longer is a hang (default 1000)");
  * @stopped: packets are not touched
  * @head: packets ever submitted
  * @tail: packets ever taken
+ * @answered: packets ever answered since the last start
+ * @submitted: packets ever submitted since the last start
  * @late_set: @late_cookie waits to be completed after stop
  * @late_cookie: packet of the command "late"
  * @pkt: packets, at index modulo %FAULTY_SLOTS
@@ -69,6 +88,8 @@ struct faulty_queue {
 	bool stopped;
 	unsigned int head;
 	unsigned int tail;
+	unsigned int submitted;
+	unsigned int answered;
 	bool late_set;
 	u32 late_cookie;
 	struct esp_ring_pkt *pkt[FAULTY_SLOTS];
@@ -82,6 +103,8 @@ struct faulty_queue {
  * @name: of it
  * @leaving: it is being unregistered: nothing may come late any more
  * @delay_us: command, as are those that follow
+ * @reorder: command
+ * @reverse: command
  * @drop: command
  * @twice: command
  * @latecomer: command "late"
@@ -91,6 +114,8 @@ struct faulty_queue {
  * @hang: command
  * @fail_start: command
  * @fail_sa: command
+ * @lost: shown, as is what follows
+ * @reordered: shown
  * @queues: encrypt and decrypt
  */
 struct faulty {
@@ -98,6 +123,8 @@ struct faulty {
 	char name[16];
 	bool leaving;
 	atomic_t delay_us;
+	atomic_t reorder;
+	atomic_t reverse;
 	atomic_t drop;
 	atomic_t twice;
 	atomic_t latecomer;
@@ -107,6 +134,8 @@ struct faulty {
 	atomic_t hang;
 	atomic_t fail_start;
 	atomic_t fail_sa;
+	atomic_t lost;
+	atomic_t reordered;
 	struct faulty_queue queues[ESP_RING_NR_DIRS];
 };
 
@@ -133,8 +162,28 @@ static int faulty_sa_add(struct esp_ring_engine *engine,
 	return esp_ring_soft_sa_new(params, (struct soft_sa **)priv, extack);
 }
 
+/* An answer for a packet that was given up. */
+static void faulty_too_late(struct faulty_queue *fq)
+{
+	if (esp_ring_complete(fq->q, fq->late_cookie, 0))
+		pr_err("esp_ring_faulty: %s: a late answer was taken\n",
+		       fq->owner->name);
+	else
+		pr_info("esp_ring_faulty: %s: a late answer was refused\n",
+			fq->owner->name);
+	esp_ring_schedule(fq->q);
+}
+
+/* The layer has taken the SA from an engine that has been stopped for good. */
 static void faulty_sa_del(struct esp_ring_engine *engine, void *priv)
 {
+	struct faulty *f = esp_ring_engine_priv(engine);
+	int dir;
+
+	for (dir = 0; f->leaving && dir < ESP_RING_NR_DIRS; dir++)
+		if (READ_ONCE(f->queues[dir].stopped) &&
+		    xchg(&f->queues[dir].late_set, false))
+			faulty_too_late(&f->queues[dir]);
 	esp_ring_soft_sa_free(priv);
 }
 
@@ -160,6 +209,8 @@ static int faulty_submit(struct esp_ring_queue *q, struct esp_ring_pkt *pkt)
 		err = -ENOSPC;
 	else
 		fq->pkt[fq->head++ % FAULTY_SLOTS] = pkt;
+	if (!err)
+		fq->submitted++;
 	spin_unlock(&fq->lock);
 	return err;
 }
@@ -169,15 +220,59 @@ static void faulty_doorbell(struct esp_ring_queue *q)
 	queue_work(faulty_wq, &faulty_queue(q)->work);
 }
 
-static struct esp_ring_pkt *faulty_take(struct faulty_queue *fq)
+static unsigned int faulty_waiting(const struct faulty_queue *fq)
 {
-	struct esp_ring_pkt *pkt = NULL;
+	return READ_ONCE(fq->head) - READ_ONCE(fq->tail);
+}
+
+/* Packets to be reordered have to be there first. */
+static unsigned int faulty_gather(struct faulty_queue *fq)
+{
+	int n = atomic_read(&fq->owner->reorder) ?:
+		atomic_read(&fq->owner->reverse);
+	int ms;
+
+	n = clamp(n, 1, FAULTY_BATCH);
+	for (ms = 0; ms < FAULTY_GATHER_MS && faulty_waiting(fq) < n &&
+	     !READ_ONCE(fq->stopped); ms++)
+		usleep_range(1000, 1500);
+	return n;
+}
+
+static unsigned int faulty_take(struct faulty_queue *fq,
+				struct esp_ring_pkt **pkts, unsigned int max)
+{
+	unsigned int n = 0;
 
 	spin_lock_bh(&fq->lock);
-	if (!fq->stopped && fq->head != fq->tail)
-		pkt = fq->pkt[fq->tail++ % FAULTY_SLOTS];
+	while (!fq->stopped && fq->head != fq->tail && n < max)
+		pkts[n++] = fq->pkt[fq->tail++ % FAULTY_SLOTS];
 	spin_unlock_bh(&fq->lock);
-	return pkt;
+	return n;
+}
+
+/*
+ * Which of those that are left is to be done next: the last one, or the first of
+ * its SA.
+ */
+static unsigned int faulty_next(const struct faulty *f,
+				struct esp_ring_pkt *const *pkts, unsigned int n)
+{
+	unsigned int i = n - 1;
+
+	if (!atomic_read(&f->reverse))
+		for (i = 0; pkts[i]->sa_priv != pkts[n - 1]->sa_priv;)
+			i++;
+	return i;
+}
+
+static void faulty_answer(struct faulty_queue *fq, u32 cookie, int err)
+{
+	if (!esp_ring_complete(fq->q, cookie, err))
+		return;
+	spin_lock_bh(&fq->lock);
+	fq->answered++;
+	spin_unlock_bh(&fq->lock);
 }
 
 /* Do one packet, right or wrong. */
@@ -207,20 +302,28 @@ static void faulty_packet(struct faulty_queue *fq, struct esp_ring_pkt *pkt)
 		fq->late_set = true;
 		return;
 	}
-	esp_ring_complete(fq->q, cookie, err);
+	faulty_answer(fq, cookie, err);
 	if (faulty_now(&f->twice))
-		esp_ring_complete(fq->q, cookie, err);
+		faulty_answer(fq, cookie, err);
 	esp_ring_schedule(fq->q);
 }
 
 static void faulty_work(struct work_struct *work)
 {
 	struct faulty_queue *fq = container_of(work, struct faulty_queue, work);
-	struct esp_ring_pkt *pkt;
+	struct esp_ring_pkt *pkts[FAULTY_BATCH];
+	unsigned int n, i;
 
-	while ((pkt = faulty_take(fq))) {
-		faulty_packet(fq, pkt);
-		cond_resched();
+	while ((n = faulty_take(fq, pkts, faulty_gather(fq)))) {
+		for (; n && !READ_ONCE(fq->stopped); n--) {
+			i = n == 1 ? 0 : faulty_next(fq->owner, pkts, n);
+			if (i)
+				atomic_inc(&fq->owner->reordered);
+			faulty_packet(fq, pkts[i]);
+			memmove(pkts + i, pkts + i + 1,
+				(n - 1 - i) * sizeof(*pkts));
+			cond_resched();
+		}
 	}
 }
 
@@ -229,13 +332,13 @@ static void faulty_late(struct work_struct *work)
 	struct faulty_queue *fq = container_of(to_delayed_work(work),
 					       struct faulty_queue, late);
 
-	esp_ring_complete(fq->q, fq->late_cookie, 0);
-	esp_ring_schedule(fq->q);
+	faulty_too_late(fq);
 }
 
 static void faulty_stop(struct esp_ring_engine *engine)
 {
 	struct faulty *f = esp_ring_engine_priv(engine);
+	unsigned int lost = 0;
 	int dir;
 
 	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++) {
@@ -245,11 +348,12 @@ static void faulty_stop(struct esp_ring_engine *engine)
 		fq->stopped = true;
 		spin_unlock_bh(&fq->lock);
 		cancel_work_sync(&fq->work);
-		if (fq->late_set && !f->leaving)
+		lost += fq->submitted - fq->answered;
+		if (!f->leaving && xchg(&fq->late_set, false))
 			queue_delayed_work(faulty_wq, &fq->late,
 					   msecs_to_jiffies(FAULTY_LATE_MS));
-		fq->late_set = false;
 	}
+	atomic_set(&f->lost, lost);
 }
 
 static int faulty_start(struct esp_ring_engine *engine)
@@ -265,6 +369,8 @@ static int faulty_start(struct esp_ring_engine *engine)
 
 		spin_lock_bh(&fq->lock);
 		fq->tail = fq->head;
+		fq->submitted = 0;
+		fq->answered = 0;
 		fq->stopped = false;
 		spin_unlock_bh(&fq->lock);
 	}
@@ -298,11 +404,31 @@ static int faulty_fail_set(void *data, u64 val)
 
 DEFINE_DEBUGFS_ATTRIBUTE(faulty_fail_fops, NULL, faulty_fail_set, "%llu\n");
 
+static int faulty_held_get(void *data, u64 *val)
+{
+	struct faulty *f = data;
+	int dir;
+
+	*val = 0;
+	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++) {
+		struct faulty_queue *fq = &f->queues[dir];
+
+		spin_lock_bh(&fq->lock);
+		*val += fq->submitted - fq->answered;
+		spin_unlock_bh(&fq->lock);
+	}
+	return 0;
+}
+
+DEFINE_DEBUGFS_ATTRIBUTE(faulty_held_fops, faulty_held_get, NULL, "%llu\n");
+
 static void faulty_debugfs(struct faulty *f)
 {
 	struct dentry *dir = debugfs_create_dir(f->name, faulty_dir);
 
 	debugfs_create_atomic_t("delay_us", 0600, dir, &f->delay_us);
+	debugfs_create_atomic_t("reorder", 0600, dir, &f->reorder);
+	debugfs_create_atomic_t("reverse", 0600, dir, &f->reverse);
 	debugfs_create_atomic_t("drop", 0600, dir, &f->drop);
 	debugfs_create_atomic_t("twice", 0600, dir, &f->twice);
 	debugfs_create_atomic_t("late", 0600, dir, &f->latecomer);
@@ -313,6 +439,9 @@ static void faulty_debugfs(struct faulty *f)
 	debugfs_create_atomic_t("fail_start", 0600, dir, &f->fail_start);
 	debugfs_create_atomic_t("fail_sa", 0600, dir, &f->fail_sa);
 	debugfs_create_file_unsafe("fail", 0200, dir, f, &faulty_fail_fops);
+	debugfs_create_file_unsafe("held", 0400, dir, f, &faulty_held_fops);
+	debugfs_create_atomic_t("lost", 0400, dir, &f->lost);
+	debugfs_create_atomic_t("reordered", 0400, dir, &f->reordered);
 }
 
 static void faulty_free(struct faulty *f)
@@ -336,6 +465,7 @@ static struct faulty *faulty_new(unsigned int i)
 		},
 		.rating		= rating,
 		.slots		= FAULTY_SLOTS,
+		.min_inflight	= inflight,
 		.timeout_ms	= timeout_ms,
 	};
 	struct esp_ring_engine *engine;
