@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 # For people.  The kernel's build reads Kbuild, not this.
 
+VERSION = 0.3
 KDIR ?= /lib/modules/$(shell uname -r)/build
 SYSTEM ?= trixie
 CACHE = $(or $(ESP_RING_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/esp-ring)
@@ -12,6 +13,10 @@ PACKAGES = mmdebstrap debian-archive-keyring qemu-system-x86 seabios e2fsprogs u
 
 help:
 	@echo "make modules      build the modules for KDIR ($(KDIR))"
+	@echo "make install      install them there; make dkms: for every kernel, by dkms"
+	@echo "make integrate    put the tree into a kernel's: KSRC=/path/to/linux"
+	@echo "make integrate-test   does that compile, on two kernels and four architectures?"
+	@echo "make dist         esp-ring-$(VERSION).tar.gz"
 	@echo "make demo         a tunnel with ESP offload in a virtual machine, shown"
 	@echo "make test         the test suite; T=pattern for a part, JOBS=n machines at a time"
 	@echo "make bench        the measurements of the software engine"
@@ -25,6 +30,22 @@ help:
 
 modules:
 	$(MAKE) -C $(KDIR) M=$(CURDIR) modules
+
+install: modules
+	$(MAKE) -C $(KDIR) M=$(CURDIR) modules_install
+
+dkms:
+	packaging/dkms/install
+	dkms install --force esp-ring/$(VERSION)
+
+integrate:
+	@packaging/integrate/integrate "$(KSRC)"
+
+integrate-test: deps-check
+	@packaging/integrate/test
+
+dist:
+	git archive --prefix=esp-ring-$(VERSION)/ -o esp-ring-$(VERSION).tar.gz HEAD
 
 # deps-check says what is missing, and as root on Debian installs it.
 deps-check:
@@ -62,4 +83,4 @@ clean:
 clean-cache:
 	@selftests/vm/clean-cache
 
-.PHONY: help modules deps deps-check test demo bench check shell router images clean clean-cache
+.PHONY: help modules install dkms integrate integrate-test dist deps deps-check test demo bench check shell router images clean clean-cache

@@ -62,6 +62,7 @@ class Test:
     mem: int = 1024
     group: str = "main"
     qemu: str = ""
+    needs: str = ""
 
     @property
     def name(self):
@@ -111,7 +112,7 @@ def read_header(file):
         for line in f:
             if not line.startswith("#") and line.strip():
                 break
-            m = re.match(r"#\s*(systems|timeout|cpus|mem|group|qemu):\s*(.+?)\s*$", line)
+            m = re.match(r"#\s*(systems|timeout|cpus|mem|group|qemu|needs):\s*(.+?)\s*$", line)
             if not m:
                 continue
             key, value = m.groups()
@@ -123,7 +124,7 @@ def read_header(file):
                 unknown = set(t.systems) - set(SYSTEMS)
                 if unknown:
                     sys.exit(f"error: {file}: unknown systems {' '.join(unknown)}")
-            elif key in ("group", "qemu"):
+            elif key in ("group", "qemu", "needs"):
                 setattr(t, key, value)
             else:
                 setattr(t, key, int(value))
@@ -145,8 +146,9 @@ def matches(pattern, name):
         return False
 
 
-def prepare(system):
-    """The share of a system's machines: tests, library and built modules.
+def prepare(system, needs=()):
+    """The share of a system's machines: tests, library, built modules, and what
+    the scripts of vm/ make that tests need beside: where one fails, its test will.
     Returns its path, or None where the modules do not build."""
     share = os.path.join(BUILD, "share-" + system)
     r = subprocess.run([os.path.join(HERE, "vm", "modules"), system],
@@ -162,6 +164,11 @@ def prepare(system):
     for more in ("strongswan-conf", "tools"):
         if os.path.isdir(os.path.join(TOP, more)):
             shutil.copytree(os.path.join(TOP, more), os.path.join(share, more))
+    for name in needs:
+        r = subprocess.run([os.path.join(HERE, "vm", name), system],
+                           stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False)
+        if not r.returncode:
+            shutil.copytree(r.stdout.strip(), os.path.join(share, name))
     for key, value in (("system", system), ("slow", SLOW.get(system, 1))):
         with open(os.path.join(share, key), "w", encoding="ascii") as f:
             f.write(f"{value}\n")
@@ -434,7 +441,8 @@ def jobs(report, pattern, systems, workers, clock):
                             "its kernel and root were not made")
                 continue
             start = time.monotonic()
-            shares[s] = prepare(s)
+            shares[s] = prepare(s, {n for k in work if k[0] == s for t in work[k]
+                                    for n in t.needs.split()})
             if shares[s]:
                 boot.accelerator(s)
                 report.say(f"{s}: image and modules ready, {time.monotonic() - start:.1f} s")

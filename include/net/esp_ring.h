@@ -13,9 +13,14 @@
 #define _NET_ESP_RING_H
 
 #include <linux/bits.h>
+#include <linux/device/driver.h>
+#include <linux/kconfig.h>
+#include <linux/mod_devicetable.h>
 #include <linux/netlink.h>
 #include <linux/types.h>
 
+struct device;
+struct fwnode_handle;
 struct esp_ring_engine;
 struct esp_ring_queue;
 
@@ -226,6 +231,8 @@ struct esp_ring_engine_ops {
  * @min_inflight: bytes that the dynamic limit always lets into the engine
  * @timeout_ms: a packet held longer than this is a hang; 0 for 500
  * @pkt_priv: bytes of &esp_ring_pkt.priv
+ * @fwnode: the device's node, by which ports are bound to the engine beside
+ *	them, see &struct esp_ring_glue; NULL for an engine that is no device
  * @priv: handed out by esp_ring_engine_priv()
  */
 struct esp_ring_engine_desc {
@@ -238,6 +245,7 @@ struct esp_ring_engine_desc {
 	unsigned int min_inflight;
 	unsigned int timeout_ms;
 	size_t pkt_priv;
+	const struct fwnode_handle *fwnode;
 	void *priv;
 };
 
@@ -256,5 +264,51 @@ struct esp_ring_queue *esp_ring_engine_queue(struct esp_ring_engine *engine,
 bool esp_ring_complete(struct esp_ring_queue *q, u32 cookie, int err);
 void esp_ring_schedule(struct esp_ring_queue *q);
 void esp_ring_count_irq(struct esp_ring_queue *q);
+
+/** struct esp_ring_soc - what is to be known of a SoC that its tree may not say
+ * @engine: compatible of the engine beside the Ethernet controller, for device
+ *	trees without "esp-engine" (dts/schemas/net/esp-engine.yaml): taken where
+ *	the tree has exactly one. NULL: none is known.
+ */
+struct esp_ring_soc {
+	const char *engine;
+};
+
+/** struct esp_ring_glue - Ethernet controllers with an engine beside them
+ * @name: for people, in debugfs; shorter than 32 bytes
+ * @match: nodes of the controllers; the data of each is a &struct esp_ring_soc
+ * @dev: NULL, or the one controller that is meant
+ * @list: the layer's
+ *
+ * The ports of such a controller, of a switch behind it and all devices stacked
+ * on these prefer the engines that the device tree names for them, in its
+ * order, to others. Nothing is attached to the controller or to its driver: who
+ * has its ports is looked up when an SA is added.
+ */
+struct esp_ring_glue {
+	const char *name;
+	const struct of_device_id *match;
+	const struct device *dev;
+	struct list_head list;
+};
+
+int esp_ring_glue_register(struct esp_ring_glue *glue);
+void esp_ring_glue_unregister(struct esp_ring_glue *glue);
+
+/** module_esp_ring_glue() - a module that does nothing but this
+ * @glue: its &struct esp_ring_glue
+ */
+#define module_esp_ring_glue(glue) \
+	module_driver(glue, esp_ring_glue_register, esp_ring_glue_unregister)
+
+#if IS_REACHABLE(CONFIG_ESP_RING)
+void devm_esp_ring_attach(struct device *dev, const struct of_device_id *match);
+#else
+/* an Ethernet driver built in, the layer a module: glue as a module does it */
+static inline void devm_esp_ring_attach(struct device *dev,
+					const struct of_device_id *match)
+{
+}
+#endif
 
 #endif /* _NET_ESP_RING_H */

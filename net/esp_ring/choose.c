@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Which engine gets an SA: what each can do, the admin's binding, the balance.
+ * Which engine gets an SA: what each can do, the admin's binding, the engines
+ * beside the port, the balance.
  */
 #include <linux/module.h>
 #include <linux/string.h>
@@ -190,6 +191,23 @@ static enum refusal engine_fits(const struct esp_ring_engine *engine,
 	return best;
 }
 
+/* Both can do it. An engine beside the port comes first, or another would do its
+ * work over a longer way; then the rating.
+ */
+static bool prefer(const struct esp_ring_sa *sa, const struct esp_ring_engine *a,
+		   const struct esp_ring_engine *b)
+{
+	unsigned int a_rank = esp_ring_beside_rank(&sa->beside, a);
+	unsigned int b_rank = esp_ring_beside_rank(&sa->beside, b);
+	enum esp_ring_dir dir = sa->params.dir;
+
+	if (a_rank != b_rank)
+		return a_rank < b_rank;
+	if (a->rating != b->rating)
+		return a->rating > b->rating;
+	return READ_ONCE(balance)->better(&a->queues[dir], &b->queues[dir]);
+}
+
 /**
  * esp_ring_choose - choose an engine for an SA
  * @sa: the SA
@@ -203,10 +221,8 @@ static enum refusal engine_fits(const struct esp_ring_engine *engine,
 struct esp_ring_engine *esp_ring_choose(const struct esp_ring_sa *sa, u64 tried,
 					const char **why)
 {
-	const struct balance *how = READ_ONCE(balance);
 	struct esp_ring_engine *engine, *best = NULL;
 	enum refusal closest = NO_ENGINE, one;
-	enum esp_ring_dir dir = sa->params.dir;
 	char name[ESP_RING_NAME_LEN];
 	bool bound;
 
@@ -219,15 +235,12 @@ struct esp_ring_engine *esp_ring_choose(const struct esp_ring_sa *sa, u64 tried,
 			continue;
 		one = engine_fits(engine, &sa->params, tried);
 		closest = max(closest, one);
-		if (one != FITS || (best && engine->rating < best->rating))
-			continue;
-		if (!best || engine->rating > best->rating ||
-		    how->better(&engine->queues[dir], &best->queues[dir]))
+		if (one == FITS && (!best || prefer(sa, engine, best)))
 			best = engine;
 	}
 
 	if (best)
-		best->queues[dir].last_chosen = ++choices;
+		best->queues[sa->params.dir].last_chosen = ++choices;
 	else
 		*why = refusals[closest];
 	return best;

@@ -4,6 +4,7 @@
  * each, of key=value pairs, for people and scripts. Keys of SAs are never shown.
  */
 #include <linux/debugfs.h>
+#include <linux/rtnetlink.h>
 #include <linux/seq_file.h>
 #include <net/net_namespace.h>
 
@@ -104,16 +105,60 @@ static int queues_show(struct seq_file *m, void *unused)
 }
 DEFINE_SHOW_ATTRIBUTE(queues);
 
+/* Of the engines beside the port, the first that is there. */
+static const struct esp_ring_engine *
+nearest_engine(const struct esp_ring_beside *beside)
+{
+	const struct esp_ring_engine *engine, *best = NULL;
+	unsigned int rank, best_rank = beside->nr;
+
+	list_for_each_entry(engine, &esp_ring_engines, list) {
+		rank = esp_ring_beside_rank(beside, engine);
+		if (rank < best_rank) {
+			best = engine;
+			best_rank = rank;
+		}
+	}
+	return best;
+}
+
+/*
+ * Where a new SA of this port would go first, and why; the engine's node also
+ * where no driver has it.
+ */
+static void show_bound(struct seq_file *m, const struct esp_ring_port *port)
+{
+	const struct esp_ring_engine *engine;
+	struct esp_ring_beside beside;
+	char name[ESP_RING_NAME_LEN];
+
+	esp_ring_beside_get(&beside, port->dev);
+	engine = nearest_engine(&beside);
+	if (esp_ring_rule_engine(port->dev->name, name))
+		seq_printf(m, " engine=%s why=bind", name);
+	else
+		seq_printf(m, " engine=%s why=%s", engine ? engine->name : "-",
+			   !beside.nr ? "any" :
+			   beside.named ? "esp-engine" : "only-engine");
+	if (beside.nr)
+		seq_printf(m, " node=%pfwP", beside.nodes[0]);
+	else
+		seq_puts(m, " node=-");
+	seq_printf(m, " glue=%s", *beside.glue ? beside.glue : "-");
+	esp_ring_beside_put(&beside);
+}
+
 static void show_port(struct esp_ring_port *port, void *arg)
 {
 	struct seq_file *m = arg;
 	int dir;
 
 	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++) {
-		struct esp_ring_totals totals = port->past[dir];
+		struct esp_ring_totals totals;
 		const struct esp_ring_sa *sa;
 		unsigned int sas = 0;
 
+		esp_ring_port_past(port, dir, &totals);
 		list_for_each_entry(sa, &esp_ring_sas, all) {
 			struct esp_ring_totals one = { };
 
@@ -129,6 +174,7 @@ static void show_port(struct esp_ring_port *port, void *arg)
 			   dir_name(dir), !port->selected ? "unselected" :
 			   port->dev->features & NETIF_F_HW_ESP ? "on" : "off",
 			   sas);
+		show_bound(m, port);
 		show_totals(m, &totals);
 		show_exceptions(m, &totals);
 		seq_putc(m, '\n');
@@ -137,9 +183,11 @@ static void show_port(struct esp_ring_port *port, void *arg)
 
 static int ports_show(struct seq_file *m, void *unused)
 {
+	rtnl_lock();
 	mutex_lock(&esp_ring_mutex);
 	esp_ring_ports_walk(show_port, m);
 	mutex_unlock(&esp_ring_mutex);
+	rtnl_unlock();
 	return 0;
 }
 DEFINE_SHOW_ATTRIBUTE(ports);

@@ -330,6 +330,7 @@ esp_ring_engine_register(const struct esp_ring_engine_desc *desc)
 	engine->batch = desc->batch ?: 1;
 	engine->timeout = msecs_to_jiffies(desc->timeout_ms ?:
 					   ESP_RING_TIMEOUT_MS);
+	engine->fwnode = desc->fwnode;
 	engine->priv = desc->priv;
 	engine->restart_epoch = jiffies;
 	INIT_LIST_HEAD(&engine->list);

@@ -33,6 +33,8 @@
 #define ESP_RING_NR_PRIOS	2
 #define ESP_RING_PRIO_HIGH	0
 #define ESP_RING_PRIO_LOW	1
+/* Engines that a device tree may name for a port: dts/schemas/net/esp-engine.yaml */
+#define ESP_RING_MAX_BESIDE	4
 /* Packets taken from the high list in a row while the low list waits. */
 #define ESP_RING_HIGH_BURST	16
 
@@ -287,6 +289,7 @@ enum esp_ring_estate {
  * @rating: see &struct esp_ring_engine_desc
  * @batch: packets for a doorbell
  * @timeout: of a packet in the engine, in jiffies
+ * @fwnode: of its device, or NULL
  * @priv: the engine's
  * @list: on the list of engines; esp_ring_mutex
  * @state: &enum esp_ring_estate; esp_ring_mutex
@@ -311,6 +314,7 @@ struct esp_ring_engine {
 	int rating;
 	unsigned int batch;
 	unsigned long timeout;
+	const struct fwnode_handle *fwnode;
 	void *priv;
 	struct list_head list;
 	enum esp_ring_estate state;
@@ -349,6 +353,20 @@ struct esp_ring_port {
 };
 
 /**
+ * struct esp_ring_beside - the engines beside a port, by the device tree
+ * @nodes: in order of preference, with references
+ * @nr: how many
+ * @named: by the property esp-engine; otherwise the only one that the SoC has
+ * @glue: name of who knows the port's Ethernet controller, or empty
+ */
+struct esp_ring_beside {
+	struct fwnode_handle *nodes[ESP_RING_MAX_BESIDE];
+	unsigned int nr;
+	bool named;
+	char glue[ESP_RING_NAME_LEN];
+};
+
+/**
  * struct esp_ring_sa - an offloaded SA
  * @ref: xfrm_state and each packet on its way hold one
  * @params: what engines see; the keys are our copy
@@ -367,6 +385,7 @@ struct esp_ring_port {
  * @engine_list: on @engine's list, or that of the SAs without one; esp_ring_mutex
  * @all: on the list of all SAs; esp_ring_mutex
  * @port: the port that it came from
+ * @beside: the engines beside the port when it came
  * @daddr: destination, for what is shown
  * @saddr: source, likewise
  * @reqid: likewise
@@ -391,6 +410,7 @@ struct esp_ring_sa {
 	struct list_head engine_list;
 	struct list_head all;
 	struct esp_ring_port *port;
+	struct esp_ring_beside beside;
 	xfrm_address_t daddr;
 	xfrm_address_t saddr;
 	u32 reqid;
@@ -414,8 +434,16 @@ struct esp_ring_port *esp_ring_port_get(const struct net_device *dev);
 void esp_ring_port_put(struct esp_ring_port *port);
 void esp_ring_port_retire(struct esp_ring_port *port, enum esp_ring_dir dir,
 			  const struct esp_ring_totals *totals);
+void esp_ring_port_past(struct esp_ring_port *port, enum esp_ring_dir dir,
+			struct esp_ring_totals *totals);
 void esp_ring_ports_walk(void (*fn)(struct esp_ring_port *port, void *arg),
 			 void *arg);
+
+/* glue.c */
+void esp_ring_beside_get(struct esp_ring_beside *beside, struct net_device *dev);
+void esp_ring_beside_put(struct esp_ring_beside *beside);
+unsigned int esp_ring_beside_rank(const struct esp_ring_beside *beside,
+				  const struct esp_ring_engine *engine);
 
 /* xfrm.c */
 extern const struct xfrmdev_ops esp_ring_xfrmdev_ops;

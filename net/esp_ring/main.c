@@ -42,6 +42,8 @@ static void __exit esp_ring_exit(void)
 module_init(esp_ring_init);
 module_exit(esp_ring_exit);
 
+/* GRO and GSO of offloaded states; nothing of ours refers to a symbol there. */
+MODULE_SOFTDEP("pre: esp4_offload esp6_offload");
 MODULE_DESCRIPTION("ESP offload through a shared crypto ring");
 MODULE_AUTHOR("The esp-ring developers");
 MODULE_LICENSE("GPL");

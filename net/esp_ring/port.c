@@ -201,19 +201,34 @@ void esp_ring_port_retire(struct esp_ring_port *port, enum esp_ring_dir dir,
 }
 
 /**
+ * esp_ring_port_past - counters of the SAs that have gone
+ * @port: the port
+ * @dir: direction
+ * @totals: gets them
+ */
+void esp_ring_port_past(struct esp_ring_port *port, enum esp_ring_dir dir,
+			struct esp_ring_totals *totals)
+{
+	spin_lock(&port_lock);
+	*totals = port->past[dir];
+	spin_unlock(&port_lock);
+}
+
+/**
  * esp_ring_ports_walk - call a function for each port
- * @fn: the function; may not sleep
+ * @fn: the function; may sleep
  * @arg: its second argument
+ *
+ * RTNL is held.
  */
 void esp_ring_ports_walk(void (*fn)(struct esp_ring_port *port, void *arg),
 			 void *arg)
 {
 	struct esp_ring_port *port;
 
-	spin_lock(&port_lock);
+	ASSERT_RTNL();
 	list_for_each_entry(port, &ports, list)
 		fn(port, arg);
-	spin_unlock(&port_lock);
 }
 
 static struct esp_ring_port *find_port(const struct net_device *dev)

@@ -164,6 +164,7 @@ static void sa_free(struct esp_ring_sa *sa)
 	kfree_sensitive(sa->params.key);
 	kfree_sensitive(sa->params.auth_key);
 	free_percpu(sa->counts);
+	esp_ring_beside_put(&sa->beside);
 	memzero_explicit(&sa->salt, sizeof(sa->salt));
 	kfree_rcu(sa, rcu);
 }
@@ -251,6 +252,7 @@ struct esp_ring_sa *esp_ring_sa_create(struct xfrm_state *x,
 	if (err)
 		goto free;
 
+	esp_ring_beside_get(&sa->beside, port->dev);
 	sa->port = port;
 	return sa;
 

@@ -123,6 +123,44 @@ unpack_root() {
 	rm "$1/root.tar"
 }
 
+# root_with NAME ROOT KEY PACKAGE...: print a copy of ROOT that has more packages,
+# made of hard links and kept under KEY.  Files that are written in place there
+# are taken out first, so that ROOT stays as it is.
+# shellcheck disable=SC2016
+root_with() {
+	_copy=$CACHE/root/$1-$(key_of "$3" "$@")
+	if [ ! -d "$_copy" ]; then
+		(
+			lock "root-$1"
+			[ ! -d "$_copy" ] || exit 0
+			retry _copy_root "$@" >"$_copy.log" 2>&1 || {
+				tail -n 20 "$_copy.log" >&2
+				die "the root $1 could not be made: $_copy.log"
+			}
+			as_root mv "$_copy.tmp" "$_copy"
+			prune "$CACHE/root/$1" 2
+		) || return 1
+	fi
+	touch "$_copy"
+	echo "$_copy"
+}
+
+# shellcheck disable=SC2016
+_copy_root() {
+	as_root rm -rf "$_copy.tmp"
+	as_root cp -al "$2" "$_copy.tmp"
+	as_root sh -ec 'cd "$1"; rm -rf var/log/* var/cache/apt/* var/cache/debconf/*
+		mkdir -p var/log/apt var/cache/apt/archives/partial' sh "$_copy.tmp"
+	shift 3
+	in_root "$_copy.tmp" "$CACHE/lock" sh -ec '
+		export DEBIAN_FRONTEND=noninteractive
+		apt="apt-get -qq -o APT::Sandbox::User=root -o Acquire::Retries=5"
+		$apt update
+		$apt -y --no-install-recommends install "$@"
+		apt-get clean
+	' sh "$@"
+}
+
 # The user land a system runs on; debug is trixie with a kernel of its own.
 user_land() {
 	case $1 in

@@ -16,6 +16,7 @@
 #include <linux/of.h>
 #include <linux/platform_device.h>
 #include <linux/pm.h>
+#include <linux/property.h>
 #include <linux/sizes.h>
 
 #include "eip93.h"
@@ -188,6 +189,7 @@ static int enter(struct eip93 *e)
 		.batch		= EIP93_BATCH,
 		.min_inflight	= EIP93_INFLIGHT,
 		.timeout_ms	= timeout_ms,
+		.fwnode		= dev_fwnode(e->dev),
 		.priv		= e,
 	};
 	struct esp_ring_engine *engine;

@@ -22,6 +22,10 @@
 #define CTL_BASE        0x0b001000
 /* virt has nothing between its SMMU and its platform bus */
 #define EIP93_SPI       90
+/* virt's memory map, which is not in a header */
+#define VIRTIO_BASE     0x0a000000
+#define VIRTIO_SIZE     0x200
+#define VIRTIO_SLOTS    32
 /* EN7581 has the register somewhere else */
 #define ENDIAN_OFFSET   0x1d0
 
@@ -32,11 +36,44 @@ static GlobalProperty compat[] = {
     { "virtio-net-pci", "romfile", "" },
 };
 
+/*
+ * Of any four virtio slots in a row one is what it says, and the others are
+ * Ethernet controllers of the family as far as names go: an EN7581's without and
+ * with a word about its engine, an AN7583's with two engines, of which the first
+ * has no driver. A driver of virtio takes them all the same.
+ */
+static void name_slots(void *fdt, uint32_t engine, uint32_t control)
+{
+    static const char en7581[] = "airoha,en7581-eth\0virtio,mmio";
+    static const char an7583[] = "airoha,an7583-eth\0virtio,mmio";
+
+    for (int i = 0; i < VIRTIO_SLOTS; i++) {
+        g_autofree char *name = g_strdup_printf("/virtio_mmio@%x",
+                                                VIRTIO_BASE + i * VIRTIO_SIZE);
+
+        switch (i % 4) {
+        case 1:
+            qemu_fdt_setprop(fdt, name, "compatible", en7581, sizeof(en7581));
+            break;
+        case 2:
+            qemu_fdt_setprop(fdt, name, "compatible", en7581, sizeof(en7581));
+            qemu_fdt_setprop_cell(fdt, name, "esp-engine", engine);
+            break;
+        case 3:
+            qemu_fdt_setprop(fdt, name, "compatible", an7583, sizeof(an7583));
+            qemu_fdt_setprop_cells(fdt, name, "esp-engine", control, engine);
+            break;
+        }
+    }
+}
+
 static void add_nodes(void *fdt)
 {
     static const char engine[] =
         "airoha,en7581-eip93\0inside-secure,safexcel-eip93ies";
     static const char control[] = "esp-ring,sim-control\0syscon";
+    uint32_t engine_phandle = qemu_fdt_alloc_phandle(fdt);
+    uint32_t control_phandle = qemu_fdt_alloc_phandle(fdt);
 
     qemu_fdt_add_subnode(fdt, "/crypto@b000000");
     qemu_fdt_setprop(fdt, "/crypto@b000000", "compatible", engine,
@@ -48,12 +85,15 @@ static void add_nodes(void *fdt)
                            4);
     /* virt says of all its devices that they are */
     qemu_fdt_setprop(fdt, "/crypto@b000000", "dma-noncoherent", NULL, 0);
+    qemu_fdt_setprop_cell(fdt, "/crypto@b000000", "phandle", engine_phandle);
 
     qemu_fdt_add_subnode(fdt, "/control@b001000");
     qemu_fdt_setprop(fdt, "/control@b001000", "compatible", control,
                      sizeof(control));
     qemu_fdt_setprop_sized_cells(fdt, "/control@b001000", "reg", 2, CTL_BASE,
                                  2, EIP93_CTL_SIZE);
+    qemu_fdt_setprop_cell(fdt, "/control@b001000", "phandle", control_phandle);
+    name_slots(fdt, engine_phandle, control_phandle);
 }
 
 static void airoha_virt_init(MachineState *machine)
