@@ -16,6 +16,7 @@ import dataclasses
 import fnmatch
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -41,6 +42,9 @@ BUILD = os.path.join(TOP, "build", "test")
 SLOW = {"debug": 5, "mt7621": 3, "mt7621-6.12": 3, "en7581": 2, "en7581-debug": 8}
 MEM = {"debug": 2048}
 BOOT_SECONDS = 90
+# variables of the environment that tests get: longer forms, seeds to replay
+PASSED_ON = ("LONG", "SEED", "STEPS")
+LONG_TIMES = 8
 
 SPLAT = re.compile(
     r"BUG:|WARNING:|KASAN|UBSAN|possible (circular|recursive|irq|deadlock)|"
@@ -62,6 +66,7 @@ class Test:
     mem: int = 1024
     group: str = "main"
     qemu: str = ""
+    needs: str = ""             # more in the share, made by vm/WORD
 
     @property
     def name(self):
@@ -111,7 +116,7 @@ def read_header(file):
         for line in f:
             if not line.startswith("#") and line.strip():
                 break
-            m = re.match(r"#\s*(systems|timeout|cpus|mem|group|qemu):\s*(.+?)\s*$", line)
+            m = re.match(r"#\s*(systems|timeout|cpus|mem|group|qemu|needs):\s*(.+?)\s*$", line)
             if not m:
                 continue
             key, value = m.groups()
@@ -123,10 +128,12 @@ def read_header(file):
                 unknown = set(t.systems) - set(SYSTEMS)
                 if unknown:
                     sys.exit(f"error: {file}: unknown systems {' '.join(unknown)}")
-            elif key in ("group", "qemu"):
+            elif key in ("group", "qemu", "needs"):
                 setattr(t, key, value)
             else:
                 setattr(t, key, int(value))
+    if os.environ.get("LONG"):
+        t.timeout *= LONG_TIMES
     return t
 
 
@@ -145,26 +152,38 @@ def matches(pattern, name):
         return False
 
 
-def prepare(system):
-    """The share of a system's machines: tests, library and built modules.
-    Returns its path, or None where the modules do not build."""
-    share = os.path.join(BUILD, "share-" + system)
-    r = subprocess.run([os.path.join(HERE, "vm", "modules"), system],
+def made_by(script, system):
+    """The directory that a script of vm/ makes and prints, or None."""
+    r = subprocess.run([os.path.join(HERE, "vm", script), system],
                        stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False)
-    if r.returncode:
+    return None if r.returncode else r.stdout.strip()
+
+
+def prepare(system, needs=()):
+    """The share of a system's machines: tests, library, built modules, and what
+    else the tests need.  Returns its path, or None where something is not made."""
+    share = os.path.join(BUILD, "share-" + system)
+    modules = made_by("modules", system)
+    more = {n: made_by(n, system) for n in needs}
+    if not modules or not all(more.values()):
         return None
-    modules = r.stdout.strip()
     shutil.rmtree(share, ignore_errors=True)
     os.makedirs(share)
     shutil.copytree(HERE, os.path.join(share, "selftests"), symlinks=True,
                     ignore=shutil.ignore_patterns("__pycache__", "*.o", "*.ko", "*.cmd"))
     shutil.copytree(modules, os.path.join(share, "modules"))
+    for name, directory in more.items():
+        shutil.copytree(directory, os.path.join(share, name), symlinks=True)
     conf = os.path.join(TOP, "strongswan-conf")
     if os.path.isdir(conf):
         shutil.copytree(conf, os.path.join(share, "strongswan-conf"))
     for key, value in (("system", system), ("slow", SLOW.get(system, 1))):
         with open(os.path.join(share, key), "w", encoding="ascii") as f:
             f.write(f"{value}\n")
+    with open(os.path.join(share, "env"), "w", encoding="ascii") as f:
+        for key in PASSED_ON:
+            if os.environ.get(key):
+                f.write(f"export {key}={shlex.quote(os.environ[key])}\n")
     return share
 
 
@@ -434,7 +453,8 @@ def jobs(report, pattern, systems, workers, clock):
                             "its kernel and root were not made")
                 continue
             start = time.monotonic()
-            shares[s] = prepare(s)
+            shares[s] = prepare(s, sorted({n for k in work if k[0] == s
+                                           for t in work[k] for n in t.needs.split()}))
             if shares[s]:
                 boot.accelerator(s)
                 report.say(f"{s}: image and modules ready, {time.monotonic() - start:.1f} s")
