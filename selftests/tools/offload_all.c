@@ -44,6 +44,12 @@ struct want {
 	int inbound;
 };
 
+/* Bytes that a message header may lie in. */
+union buffer {
+	struct nlmsghdr nlh;
+	char bytes[MAX_MSG];
+};
+
 static int is_xfrm(int fd)
 {
 	int domain = 0, protocol = 0;
@@ -78,7 +84,8 @@ static int version(void)
 	int major = 0, minor = 0;
 
 	uname(&u);
-	sscanf(u.release, "%d.%d", &major, &minor);
+	if (sscanf(u.release, "%d.%d", &major, &minor) != 2)
+		return 0;
 	return major * 1000 + minor;
 }
 
@@ -177,8 +184,8 @@ static const char *outcome(const struct xfrm_usersa_info *x,
 		struct xfrm_usersa_id id;
 		char attrs[64];
 	} req = { };
-	char buf[MAX_MSG] __attribute__((aligned(8)));
-	struct nlmsghdr *nlh = (struct nlmsghdr *)buf;
+	union buffer buf;
+	struct nlmsghdr *nlh = &buf.nlh;
 	const char *result = "refused";
 	ssize_t n;
 	int fd;
@@ -199,7 +206,7 @@ static const char *outcome(const struct xfrm_usersa_info *x,
 		req.nlh.nlmsg_len = NLMSG_ALIGN(req.nlh.nlmsg_len) + mark->nla_len;
 	}
 	if (real(fd, &req, req.nlh.nlmsg_len, 0) > 0) {
-		n = recv(fd, buf, sizeof(buf), 0);
+		n = recv(fd, buf.bytes, sizeof(buf), 0);
 		if (n > (ssize_t)NLMSG_LENGTH(sizeof(struct xfrm_usersa_info)) &&
 		    nlh->nlmsg_type == XFRM_MSG_NEWSA)
 			result = find_attr(nlh, XFRMA_OFFLOAD_DEV) ? "offloaded" :
@@ -263,16 +270,16 @@ static void report(const char *msg, const struct want *w,
 ssize_t send(int fd, const void *buf, size_t len, int flags)
 {
 	static ssize_t (*real)(int, const void *, size_t, int);
-	char out[MAX_MSG] __attribute__((aligned(8)));
+	union buffer out;
 	struct want w;
 	ssize_t n;
 
 	if (!real)
 		real = dlsym(RTLD_NEXT, "send");
-	if (!is_xfrm(fd) || !change(buf, len, out, &w))
+	if (!is_xfrm(fd) || !change(buf, len, out.bytes, &w))
 		return real(fd, buf, len, flags);
-	n = real(fd, out, ((struct nlmsghdr *)out)->nlmsg_len, flags);
-	report(out, &w, real);
+	n = real(fd, out.bytes, out.nlh.nlmsg_len, flags);
+	report(out.bytes, &w, real);
 	return n < 0 ? n : (ssize_t)len;
 }
 

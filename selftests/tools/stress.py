@@ -62,9 +62,6 @@ class Actor:
             status = 1
         os._exit(status)
 
-    def alive(self):
-        return self.pid and os.waitpid(self.pid, os.WNOHANG)[0] == 0
-
     def end(self, secs):
         """Stops it if it does not end by itself.  Its status, or None."""
         end = time.monotonic() + secs * lab.SLOW
@@ -178,8 +175,9 @@ def traffic(ns, out):
                     s.bind((p, 0))
                     s.setblocking(False)
                     socks.append((s, (q, 4000)))
-        sent = refused = 0
+        sent = refused = turns = 0
         while True:
+            turns += 1
             for s, to in socks:
                 for _ in range(rng.choice((1, 1, 1, 8))):
                     try:
@@ -187,7 +185,7 @@ def traffic(ns, out):
                         sent += 1
                     except OSError:
                         refused += 1
-            if not (sent + refused) % 50:
+            if not turns % 20:
                 yield "%d sent, %d refused" % (sent, refused)
             time.sleep(0.01)
     return act

@@ -10,6 +10,7 @@ import socket
 import struct
 
 import labsa
+from labbase import SLOW
 import xfrmnl
 from xfrmnl import A_OFFLOAD, OFF_INBOUND, OFF_PACKET, attr
 
@@ -155,7 +156,7 @@ class Ops:
         elif odd == "icv":
             alg = dict(alg, icv=r.choice((0, 8, 127, 4096, 0xffffffff)))
         elif odd == "window":
-            args["window"] = r.choice((33, 4096, 1 << 20))
+            args["window"] = r.choice((33, 4096, 1 << 16))
         elif odd == "proto":
             args["proto"] = r.choice((51, 108, 0, 255))
         elif odd == "family":
@@ -278,7 +279,7 @@ class Sender:
     def __init__(self, ns=None):
         with xfrmnl.Ns(ns):
             self.s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, xfrmnl.NETLINK_XFRM)
-        self.s.settimeout(5)
+        self.s.settimeout(20 * SLOW)
         self.s.bind((0, 0))
         self.seq = 0
 
