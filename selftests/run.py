@@ -16,6 +16,7 @@ import dataclasses
 import fnmatch
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -41,6 +42,9 @@ BUILD = os.path.join(TOP, "build", "test")
 SLOW = {"debug": 5, "mt7621": 3, "mt7621-6.12": 3, "en7581": 2, "en7581-debug": 8}
 MEM = {"debug": 2048}
 BOOT_SECONDS = 90
+# variables of the environment that tests get: longer forms, seeds to replay
+PASSED_ON = ("LONG", "SEED", "STEPS")
+LONG_TIMES = 8
 
 SPLAT = re.compile(
     r"BUG:|WARNING:|KASAN|UBSAN|possible (circular|recursive|irq|deadlock)|"
@@ -62,7 +66,7 @@ class Test:
     mem: int = 1024
     group: str = "main"
     qemu: str = ""
-    needs: str = ""
+    needs: str = ""             # more in the share, made by vm/WORD
 
     @property
     def name(self):
@@ -128,6 +132,8 @@ def read_header(file):
                 setattr(t, key, value)
             else:
                 setattr(t, key, int(value))
+    if os.environ.get("LONG"):
+        t.timeout *= LONG_TIMES
     return t
 
 
@@ -146,32 +152,40 @@ def matches(pattern, name):
         return False
 
 
+def made_by(script, system):
+    """The directory that a script of vm/ makes and prints, or None."""
+    r = subprocess.run([os.path.join(HERE, "vm", script), system],
+                       stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False)
+    return None if r.returncode else r.stdout.strip()
+
+
 def prepare(system, needs=()):
     """The share of a system's machines: tests, library, built modules, and what
     the scripts of vm/ make that tests need beside: where one fails, its test will.
     Returns its path, or None where the modules do not build."""
     share = os.path.join(BUILD, "share-" + system)
-    r = subprocess.run([os.path.join(HERE, "vm", "modules"), system],
-                       stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False)
-    if r.returncode:
+    modules = made_by("modules", system)
+    more = {n: made_by(n, system) for n in needs}
+    if not modules:
         return None
-    modules = r.stdout.strip()
     shutil.rmtree(share, ignore_errors=True)
     os.makedirs(share)
     shutil.copytree(HERE, os.path.join(share, "selftests"), symlinks=True,
                     ignore=shutil.ignore_patterns("__pycache__", "*.o", "*.ko", "*.cmd"))
     shutil.copytree(modules, os.path.join(share, "modules"))
-    for more in ("strongswan-conf", "tools"):
-        if os.path.isdir(os.path.join(TOP, more)):
-            shutil.copytree(os.path.join(TOP, more), os.path.join(share, more))
-    for name in needs:
-        r = subprocess.run([os.path.join(HERE, "vm", name), system],
-                           stdout=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True, check=False)
-        if not r.returncode:
-            shutil.copytree(r.stdout.strip(), os.path.join(share, name))
+    for name in ("strongswan-conf", "tools"):
+        if os.path.isdir(os.path.join(TOP, name)):
+            shutil.copytree(os.path.join(TOP, name), os.path.join(share, name))
+    for name, directory in more.items():
+        if directory:
+            shutil.copytree(directory, os.path.join(share, name), symlinks=True)
     for key, value in (("system", system), ("slow", SLOW.get(system, 1))):
         with open(os.path.join(share, key), "w", encoding="ascii") as f:
             f.write(f"{value}\n")
+    with open(os.path.join(share, "env"), "w", encoding="ascii") as f:
+        for key in PASSED_ON:
+            if os.environ.get(key):
+                f.write(f"export {key}={shlex.quote(os.environ[key])}\n")
     return share
 
 
@@ -441,8 +455,8 @@ def jobs(report, pattern, systems, workers, clock):
                             "its kernel and root were not made")
                 continue
             start = time.monotonic()
-            shares[s] = prepare(s, {n for k in work if k[0] == s for t in work[k]
-                                    for n in t.needs.split()})
+            shares[s] = prepare(s, sorted({n for k in work if k[0] == s
+                                           for t in work[k] for n in t.needs.split()}))
             if shares[s]:
                 boot.accelerator(s)
                 report.say(f"{s}: image and modules ready, {time.monotonic() - start:.1f} s")

@@ -40,9 +40,15 @@ static struct esp_ring_sa *state_sa(const struct xfrm_state *x)
 	return (struct esp_ring_sa *)READ_ONCE(x->xso.offload_handle);
 }
 
-static bool has_engine(const struct esp_ring_sa *sa)
+/*
+ * xfrm does not compare the direction an SA is offloaded for with the way its
+ * packets go: whoever configures one wrongly, also in an unprivileged user
+ * namespace, may send by an inbound SA. Such a packet is for software; the queue
+ * of the other direction would hand it back to the wrong half of the stack.
+ */
+static bool has_engine(const struct esp_ring_sa *sa, enum esp_ring_dir dir)
 {
-	return sa && rcu_access_pointer(sa->queue);
+	return sa && sa->params.dir == dir && rcu_access_pointer(sa->queue);
 }
 
 /*
@@ -58,7 +64,7 @@ static int esp_ring_output(struct xfrm_state *x, struct sk_buff *skb)
 
 	rcu_read_lock();
 	sa = state_sa(x);
-	if (unlikely(!has_engine(sa))) {
+	if (unlikely(!has_engine(sa, ESP_RING_ENCRYPT))) {
 		if (sa)
 			esp_ring_count(sa, software);
 		rcu_read_unlock();
@@ -89,7 +95,7 @@ static int esp_ring_input(struct xfrm_state *x, struct sk_buff *skb)
 
 	rcu_read_lock();
 	sa = state_sa(x);
-	if (unlikely(!has_engine(sa))) {
+	if (unlikely(!has_engine(sa, ESP_RING_DECRYPT))) {
 		if (sa)
 			esp_ring_count(sa, software);
 		rcu_read_unlock();

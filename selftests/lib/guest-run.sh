@@ -10,6 +10,9 @@ export ESP_SA=/out/esp_sa
 SYSTEM=$(cat /share/system)
 SLOW=$(cat /share/slow)
 export SYSTEM SLOW
+# what the user said: SEED, LONG
+# shellcheck source=/dev/null
+. /share/env
 # shellcheck source=selftests/lib/lib.sh
 . "$LIB/lib.sh"
 

@@ -11,7 +11,7 @@ import socket
 import struct
 import time
 
-from xfrmnl import Ns, Xfrm
+from xfrmnl import Ns, Xfrm, room
 from labbase import PEER, SLOW, check, hosts_up, load, note, rmmod, run_tests, sh, wait_for
 
 
@@ -37,7 +37,7 @@ def ping(src, dst, sizes, ns=None, timeout=3.0, gap=0):
     with Ns(ns):
         s = socket.socket(socket.AF_INET6 if v6 else socket.AF_INET, socket.SOCK_RAW,
                           socket.IPPROTO_ICMPV6 if v6 else socket.IPPROTO_ICMP)
-        s.setsockopt(socket.SOL_SOCKET, 33, 4 << 20)
+        room(s, 4 << 20)
         s.bind((src, 0))
     if not v6:
         s.setsockopt(socket.IPPROTO_IP, 10, 0)      # IP_MTU_DISCOVER: may be fragmented

@@ -56,6 +56,14 @@ class Ns:
             os.close(self.old)
 
 
+def room(sock, size):
+    """SO_RCVBUFFORCE, which is only for who is root outside of user name spaces too"""
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, 33, size)
+    except PermissionError:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, size)
+
+
 class NlError(OSError):
     """errno, with the kernel's own words in .msg"""
 
@@ -119,7 +127,7 @@ class Xfrm:
             self.s = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_XFRM)
         self.s.setsockopt(SOL_NETLINK, NETLINK_EXT_ACK, 1)
         self.s.setsockopt(SOL_NETLINK, NETLINK_CAP_ACK, 1)
-        self.s.setsockopt(socket.SOL_SOCKET, 33, 1 << 20)  # SO_RCVBUFFORCE
+        room(self.s, 1 << 20)
         self.s.bind((0, 0))
         self.seq = 0
         self.warning = ""

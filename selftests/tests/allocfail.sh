@@ -1,0 +1,10 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# Every allocation of the modules fails at least once.
+#
+# systems: debug
+# timeout: 240
+# group: stress
+export ESP_SA=/dev/null
+exec python3 "$LIB/../tools/allocfail.py"

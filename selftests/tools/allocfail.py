@@ -1,0 +1,356 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-2.0-only
+"""Every allocation of the layer and of the software engine fails at least once.
+
+The call sites are read from the modules themselves: calls to functions that
+allocate.  The kernel's fault injection is told to fail what is allocated below one
+such call, and its own counter says that it did.  What runs only while a module is
+loaded has no address yet: there the first allocation below any module fails, then
+the second, until the module loads without one.
+
+After each: the machine works as before.
+"""
+import collections
+import ctypes
+import os
+import re
+import threading
+import time
+
+import esplab as lab
+from esplab import check
+
+MODULES = ("esp_ring", "esp_ring_soft")
+ALLOCATES = re.compile(
+    r"^(__kmalloc|kmalloc(?!_caches)|__kvmalloc|kvmalloc|kmemdup|kstrdup|kasprintf|pcpu_alloc|"
+    r"__alloc_percpu|alloc_netdev|alloc_workqueue|pskb_expand_head|__pskb_pull_tail|"
+    r"crypto_alloc|debugfs_create|smpboot_register|kmem_cache_alloc|vmalloc|vzalloc|kthread_create|"
+    r"__alloc_skb|alloc_pages|__get_free|skb_copy|skb_clone|__pskb_copy|alloc_cpumask|zalloc_cpumask)")
+ATTRS = ["/sys/kernel/debug/failslab/", "/sys/kernel/debug/fail_page_alloc/"]
+PLENTY = 1000000
+# between them are all modules, on x86-64
+AREA = (0xffffffffa0000000, 0xffffffffff000000)
+# no fault point of the kernel is behind these unless an area is used up
+PERCPU = re.compile("pcpu_alloc|__alloc_percpu")
+
+# what these modules have no use for, and why
+NOT_HERE = {
+    ("esp_ring_queue_init", "kvmalloc_node_noprof", 2): "no engine here has data for each packet",
+}
+
+Site = collections.namedtuple("Site", "module function offset callee init nth")
+
+
+def sites(module):
+    """Calls to allocating functions, by the address that they return to."""
+    out, section, call, times = [], "", None, collections.Counter()
+    for line in lab.sh("objdump -dr --no-show-raw-insn %s/%s.ko" % (
+            lab.module_dir(), module)).splitlines():
+        m = re.match(r"Disassembly of section (\S+):", line)
+        if m:
+            section = m.group(1)
+        m = re.search(r"\b(call|jmp)\s+\S+ <([^>+]+)\+0x([0-9a-f]+)>", line)
+        if m:
+            call = m.groups()
+            continue
+        m = re.search(r"R_X86_64_PLT32\s+([^\s-]+)", line)
+        if m and call and ALLOCATES.match(m.group(1)):
+            times[call[1], m.group(1)] += 1
+            out.append(Site(module, call[1], int(call[2], 16), m.group(1),
+                            ".init" in section, times[call[1], m.group(1)]))
+        if not m or call:
+            call = None
+    return out
+
+
+def address(site):
+    for line in lab.read("/proc/kallsyms").splitlines():
+        w = line.split()
+        if len(w) == 4 and w[2] == site.function and w[3] == "[%s]" % site.module:
+            return int(w[0], 16) + site.offset
+    return None
+
+
+class Faults:
+    """Memory that is refused below a range of addresses."""
+
+    def __init__(self):
+        for a in ATTRS:
+            for name, value in (("probability", "0"), ("interval", "1"), ("space", "0"),
+                                ("verbose", "0"), ("task-filter", "N"),
+                                ("stacktrace-depth", "32"), ("ignore-gfp-wait", "N"),
+                                ("times", "%d" % PLENTY)):
+                lab.write(a + name, value)
+        lab.write(ATTRS[1] + "ignore-gfp-highmem", "N")
+        lab.write(ATTRS[1] + "min-order", "0")
+
+    def where(self, start, end):
+        for a in ATTRS:
+            lab.write(a + "require-start", "0x%x" % start)
+            lab.write(a + "require-end", "0x%x" % end)
+
+    def on(self, start, end):
+        self.off()
+        self.where(start, end)
+        for a in ATTRS:
+            lab.write(a + "times", "%d" % PLENTY)
+            lab.write(a + "probability", "100")
+
+    def hits(self):
+        return sum(PLENTY - int(lab.read(a + "times")) for a in ATTRS)
+
+    def off(self):
+        for a in ATTRS:
+            lab.write(a + "probability", "0")
+
+
+# ---- what makes the modules allocate ----
+
+def quietly(fn):
+    """It may fail: that is what it is for."""
+    try:
+        fn()
+    except (OSError, lab.Fail):
+        pass
+
+
+def va():
+    return lab.socket.if_nametoindex("va")
+
+
+class Work:
+    """Things to do that allocate, each leaves nothing behind."""
+
+    def __init__(self, a, b):
+        self.a, self.b = a, b
+
+    def states(self):
+        quietly(lambda: lab.write(lab.PARAMS + "high_prio", "reqid=9"))
+        quietly(lambda: lab.write(lab.PARAMS + "bind", "x*=soft"))
+        for alg in ("gcm128", "cbc128-sha1", "chacha", "ccm128", "null-sha256"):
+            quietly(lambda n=alg: lab.Tunnel(self.a, self.b, n, ("tunnel", 4, 4)))
+        # no AEAD has that name: the engine looks twice
+        quietly(lambda: self.a.add_sa("10.9.1.1", "10.9.1.2", 0x800000, {"enc": "cbc(camellia)"},
+                                      (b"k" * 16,), offload=(va(), 0)))
+        quietly(lambda: lab.write(lab.PARAMS + "high_prio", "\n"))
+        quietly(lambda: lab.write(lab.PARAMS + "bind", "\n"))
+
+    def devices(self):
+        for cmd in ("ip link add dm0 type dummy", "ip link add link va name vl0 type vlan id 5",
+                    "ip link set dm0 name dm1", "ip link del vl0", "ip link del dm1",
+                    "ip link del dm0"):
+            lab.status(cmd)
+        quietly(lambda: lab.write(lab.PARAMS + "ports", "*,!zz"))
+
+    def wrapped(self):
+        """A transform that leaves its work to others is unwrapped.  Where it exists
+        all prefer it from then on: not one that other tests measure."""
+        def add():
+            with lab.socket.socket(38, lab.socket.SOCK_SEQPACKET) as s:    # AF_ALG
+                s.bind(("aead", "cryptd(rfc7539esp(chacha20,poly1305))"))
+                lab.Tunnel(self.a, self.b, "chacha", ("tunnel", 4, 4))
+        lab.status("modprobe -a algif_aead cryptd")
+        quietly(add)
+
+    def engine(self):
+        """The engine goes and comes back, with SAs that want it, and another comes."""
+        quietly(lambda: lab.Tunnel(self.a, self.b, "cbc128-sha1", ("tunnel", 4, 4)))
+        lab.rmmod("esp_ring_soft")
+        lab.status("insmod %s/esp_ring_soft.ko" % lab.module_dir())
+        # one that needs more room in the engine than those before
+        for alg in ("gcm128", "cbc256-sha512"):
+            quietly(lambda n=alg: lab.Tunnel(self.a, self.b, n, ("tunnel", 4, 4)))
+        lab.status("insmod %s/esp_ring_faulty.ko" % lab.module_dir())
+        lab.status("rmmod esp_ring_faulty")
+
+    def packets(self):
+        """Small and large, whole and in pieces, nobody else's and TCP's."""
+        def flow():
+            t = lab.Tunnel(self.a, self.b, "gcm128", ("tunnel", 4, 4))
+            lab.ping(*t.inner, [0, 1000, 1400, 3000, 8000], timeout=0.4)
+            lab.ping(*t.inner[::-1], [1000, 3000, 8000], lab.PEER, timeout=0.4)
+            lab.tcp_both(*t.inner, 20000, timeout=1)
+        quietly(flow)
+
+    def many(self):
+        """Until the per-CPU area that there is has been used up."""
+        def add():
+            for n in range(3000):
+                self.a.add_sa("10.9.1.1", "10.9.1.2", 0x900000 + n, lab.ALGS["null-sha1"],
+                              (b"", b"k" * 20), offload=(va(), 0))
+        quietly(add)
+
+    def all(self):
+        return (self.states, self.devices, self.engine, self.packets, self.wrapped)
+
+
+class Suite:
+    def __init__(self):
+        lab.load()
+        lab.hosts_up()
+        self.a, self.b = lab.both_hosts()
+        self.faults = Faults()
+        self.work = Work(self.a, self.b)
+
+    def clear(self):
+        self.faults.off()
+        for x in (self.a, self.b):
+            x.flush_all()
+            for net in ("10.9.0.0/16", "fd09::/16"):
+                x.add_block(net, net)
+        lab.load()
+        for name in ("high_prio", "bind"):
+            lab.write(lab.PARAMS + name, "\n")
+        lab.write(lab.PARAMS + "ports", "*")
+
+    def works(self):
+        self.clear()
+        check(lab.wait_for(lambda: not lab.kv("sas"), 20), "left: %r" % lab.kv("sas"))
+        t = lab.Tunnel(self.a, self.b, "gcm128", ("tunnel", 4, 4))
+        check(t.offloaded() == (True, True), "not offloaded: %r" % t.warnings)
+        bad, _ = lab.ping(*t.inner, [0, 100, 1000, 3000])
+        check(not bad, "pings of %r bytes are lost" % bad)
+        self.clear()
+
+    def one(self, site):
+        """Fail what is allocated below one call, whatever makes the call."""
+        # the likely one first, then all
+        if PERCPU.match(site.callee) and not os.environ.get("LONG"):
+            return 0
+        work = (self.work.many,) if PERCPU.match(site.callee) else \
+            [getattr(self.work, LIKELY.get(site.function, "states"))] + list(self.work.all())
+        hits = 0
+        for what in work:
+            where = address(site)
+            if not where:
+                return 0
+            self.faults.on(where, where + 1)
+            what()
+            hits = self.faults.hits()
+            self.faults.off()
+            self.clear()
+            if hits:
+                break
+        self.works()
+        return hits
+
+    def of_module(self, module):
+        def test():
+            missed, init = [], []
+            for site in sites(module):
+                if site.init:
+                    init.append(site)
+                    continue
+                hits = self.one(site)
+                text = "%s+0x%x, %s" % (site.function, site.offset, site.callee)
+                if hits:
+                    lab.note("%s: %d faults" % (text, hits))
+                else:
+                    missed.append(site)
+            # what is below the module's start has its own test
+            started = START.get(module, ())
+            bad = []
+            for site in missed + init:
+                why = "at its start" if site.init or site.function in started else \
+                    "fails only when the per-CPU area is used up" if PERCPU.match(site.callee) else \
+                    NOT_HERE.get((site.function, site.callee.strip("_"), site.nth))
+                if not why:
+                    bad.append(site)
+                lab.note("%s+0x%x, %s: %s" % (site.function, site.offset, site.callee,
+                                              why or "never reached"))
+            check(not bad, "not reached: %r" % bad)
+        return test
+
+    def loading(self, module):
+        """Each allocation that loading it makes, one after the other."""
+        def test():
+            # as a user of all parameters would
+            libc = ctypes.CDLL(None, use_errno=True)
+            above = MODULES[MODULES.index(module):]
+            failed = loaded = 0
+            self.faults.where(*AREA)
+            for n in range(1, 400):
+                for m in reversed(above):
+                    if lab.loaded(m):
+                        lab.rmmod(m, 60)
+                fd = os.open("%s/%s.ko" % (lab.module_dir(), module), os.O_RDONLY)
+                nth = "/proc/thread-self/fail-nth"
+                lab.write(nth, "%d" % n)
+                r = libc.syscall(313, fd, b"", 0)
+                left = int(lab.read(nth))
+                lab.write(nth, "0")
+                os.close(fd)
+                if left:
+                    check(not r, "it does not load without a fault")
+                    break
+                failed += bool(r)
+                loaded += not r
+            check(left, "there is no end to its allocations")
+            check(failed > 0, "no allocation mattered")
+            lab.note("%d allocations: %d times it did not load, %d times it did without" % (
+                n - 1, failed, loaded))
+            self.works()
+        return test
+
+    def in_flight(self):
+        """One allocation in a hundred fails anywhere in the modules, under load."""
+        t = lab.Tunnel(self.a, self.b, "gcm128", ("tunnel", 4, 4), window=1024)
+        stop = []
+
+        def states():
+            while not stop:
+                self.work.states()
+
+        with lab.Ns(None):
+            ranges = [x for m in MODULES for x in text_of(m)]
+        self.faults.on(min(ranges), max(ranges))
+        for a in ATTRS:
+            lab.write(a + "probability", "1")
+        th = threading.Thread(target=states)
+        th.start()
+        try:
+            end = time.monotonic() + 5 * lab.SLOW
+            while time.monotonic() < end:
+                lab.ping(*t.inner, [0, 500, 1400, 3000] * 10, timeout=0.2)
+        finally:
+            stop.append(1)
+            th.join()
+            hits = self.faults.hits()
+            self.faults.off()
+        lab.note("%d faults" % hits)
+        check(hits > 0, "no fault")
+        self.works()
+
+
+# what makes a function allocate, where it is not a new state
+LIKELY = {
+    "name_wanted": "devices", "port_select": "devices", "netdev_event": "devices",
+    "make_private": "packets", "esp_ring_queue_init": "engine",
+    "esp_ring_engine_register": "engine", "esp_ring_soft_ctx_init": "engine",
+    "soft_tfm_unwrap": "wrapped",
+}
+# functions that only a module's start calls, outside of its .init section
+START = {"esp_ring": ("esp_ring_debugfs_init",), "esp_ring_soft": ("soft_workers_init",)}
+
+
+def text_of(module):
+    """First and last address of a module's functions."""
+    found = [int(w[0], 16) for w in (x.split() for x in lab.read("/proc/kallsyms").splitlines())
+             if len(w) == 4 and w[3] == "[%s]" % module and w[1] in "tT"]
+    return min(found), max(found) + 0x1000
+
+
+def main():
+    if not os.path.exists(ATTRS[0] + "require-start"):
+        print("1..0 # SKIP this kernel cannot make allocations fail below an address")
+        return
+    lab.sh("echo 0 >/proc/sys/kernel/kptr_restrict")
+    s = Suite()
+    lab.run_tests(
+        [("allocations of %s fail, one call after the other" % m, s.of_module(m))
+         for m in MODULES] +
+        [("allocations fail while %s is loaded" % m, s.loading(m)) for m in MODULES] +
+        [("allocations fail at random under load", s.in_flight)])
+
+
+main()
