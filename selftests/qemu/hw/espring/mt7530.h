@@ -29,6 +29,17 @@ uint16_t mt7530_mdio_read(MT7530State *s, unsigned phy, unsigned reg);
 void mt7530_mdio_write(MT7530State *s, unsigned phy, unsigned reg,
                        uint16_t val);
 
+/** mt7530_mdio_c45_read: the same with clause 45 frames, @dev the MMD */
+uint16_t mt7530_mdio_c45_read(MT7530State *s, unsigned phy, unsigned dev,
+                              unsigned reg);
+
+/** mt7530_mdio_c45_write: clause 45 write */
+void mt7530_mdio_c45_write(MT7530State *s, unsigned phy, unsigned dev,
+                           unsigned reg, uint16_t val);
+
+/** mt7530_set_reset: its reset line, MCM of the system controller */
+void mt7530_set_reset(MT7530State *s, bool asserted);
+
 /**
  * mt7530_cpu_send: a frame that a GMAC has sent
  * @port: MT7530_GMAC0_PORT or MT7530_GMAC1_PORT
