@@ -65,6 +65,7 @@ class Test:
     cpus: int = 2
     mem: int = 1024
     group: str = "main"
+    ports: int = 0
     qemu: str = ""
     needs: str = ""             # more in the share, made by vm/WORD
 
@@ -116,7 +117,7 @@ def read_header(file):
         for line in f:
             if not line.startswith("#") and line.strip():
                 break
-            m = re.match(r"#\s*(systems|timeout|cpus|mem|group|qemu|needs):\s*(.+?)\s*$", line)
+            m = re.match(r"#\s*(systems|timeout|cpus|mem|group|ports|qemu|needs):\s*(.+?)\s*$", line)
             if not m:
                 continue
             key, value = m.groups()
@@ -322,6 +323,7 @@ def run_machine(report, system, group, tests, share, number):
     m = boot.Machine(system, share, out, cpus=max(t.cpus for t in tests),
                      mem=max([MEM.get(system, 0)] + [t.mem for t in tests]),
                      timeout=sum((t.timeout + 35) * slow for t in tests) + BOOT_SECONDS * slow,
+                     ports=max(t.ports for t in tests),
                      more=tuple(" ".join(t.qemu for t in tests).split()))
     reader = LogReader(report, system, os.path.join(out, "log"))
     with boot.Running(m) as r:
@@ -385,7 +387,7 @@ def host_checks(report, label, m, where):
                "\n".join(found), time.monotonic() - start, boot.console(m))
 
     start = time.monotonic()
-    pcaps = [boot.pcap(m, n) for n in ("va", "ea")]
+    pcaps = [boot.pcap(m, n) for n in ("va", "ea", "wan")]
     pcaps = [p for p in pcaps if os.path.exists(p)]
     bad, seen = wire.clear(pcaps, where)
     if bad:

@@ -198,15 +198,19 @@ check_with() {
 }
 
 # TAP of many lines is one result for each machine.
+model() {
+	qemu=$(selftests/qemu/build) &&
+		python3 "selftests/qemu/test/$1.py" "$qemu" ${2:-} >"$out/model.log" 2>&1
+	_status=$?
+	grep '^not ok' "$out/model.log" >"$out/model.bad" || tail -n 3 "$out/model.log" >"$out/model.bad"
+	result "model: $1 on ${2:-mt7621}, $(grep -c '^ok' "$out/model.log") cases" \
+		$_status "$out/model.bad"
+}
+
 check_model() {
-	for machine in mt7621 airoha-virt; do
-		qemu=$(selftests/qemu/build) &&
-			python3 selftests/qemu/test/eip93.py "$qemu" $machine >"$out/model.log" 2>&1
-		_status=$?
-		grep '^not ok' "$out/model.log" >"$out/model.bad" || tail -n 3 "$out/model.log" >"$out/model.bad"
-		result "model: eip93 on $machine, $(grep -c '^ok' "$out/model.log") cases" \
-			$_status "$out/model.bad"
-	done
+	model eip93 mt7621
+	model eip93 airoha-virt
+	model mt7530
 }
 
 check_tree

@@ -6,6 +6,10 @@ The machine has two hosts in it: A in the initial name space, B in the name
 space "peer".  Each has a virtio-net NIC on hub 0 (va, vb) and an e1000e NIC on
 hub 1 (ea, eb), which is another virtio-net where the machine has no PCI.  QEMU writes what A's NICs send and receive to wire-v.pcap and
 wire-e.pcap, outside what the guest can reach.
+
+A router's sockets, if it has any (ports), are each a hub with another virtio-net of the same
+machine, p-wan, p-lan1 and so on, for the test to give to hosts; what is on wan's goes to
+wire-w.pcap.
 """
 import argparse
 import dataclasses
@@ -24,6 +28,7 @@ import time
 HERE = os.path.dirname(os.path.abspath(__file__))
 CACHE = os.environ.get("ESP_RING_CACHE") or os.path.join(
     os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "esp-ring")
+SOCKETS = ("wan", "lan1", "lan2", "lan3", "lan4")
 NICS = (("va", 0, 0x0a), ("vb", 0, 0x0b), ("ea", 1, 0x1a), ("eb", 1, 0x1b))
 # a debug kernel stops at the first splat: what follows would be noise
 DEBUG = "panic_on_warn=1 kasan.fault=report dma_debug_entries=65536"
@@ -73,6 +78,7 @@ class Machine:
     timeout: int = 600
     append: str = ""
     interactive: bool = False
+    ports: int = 0              # of a switch, with a host's NIC at each
     icount: int = -1            # a CPU's instruction takes 2^icount ns; -1: real time
     more: tuple = ()            # of QEMU's arguments
 
@@ -134,6 +140,13 @@ def command_line(m, img, accel):
         if name.endswith("a"):
             a += ["-object", f"filter-dump,id=dump-{name},netdev={name},maxlen=262144,"
                              f"file={pcap(m, name)}"]
+    for i, name in enumerate(SOCKETS[:m.ports]):
+        a += ["-netdev", f"hubport,id={name},hubid={i + 10}",
+              "-net", f"nic,netdev={name},model=mt7530,macaddr=52:54:00:e5:71:{i:02x}",
+              "-netdev", f"hubport,id=p-{name},hubid={i + 10}",
+              "-device", virtio % "net" + f",netdev=p-{name},mac=52:54:00:e5:72:{i:02x}"]
+    if m.ports:
+        a += ["-object", f"filter-dump,id=dump-wan,netdev=wan,maxlen=262144,file={pcap(m, 'wan')}"]
     if m.icount >= 0:
         a += ["-icount", f"shift={m.icount},sleep=off"]
     a += m.more
@@ -272,6 +285,8 @@ def main():
     p.add_argument("--accel", choices=("kvm", "tcg"))
     p.add_argument("--icount", type=int, default=-1, metavar="N",
                    help="count instructions, each is 2^N ns of the guest's time")
+    p.add_argument("--ports", type=int, default=0, metavar="N",
+                   help="sockets of a router that a host is plugged into")
     p.add_argument("--qemu", default="", help="more arguments of QEMU")
     o = p.parse_args()
     top = o.dir or tempfile.mkdtemp(prefix="esp-ring-vm.")
@@ -280,7 +295,7 @@ def main():
     with open(os.path.join(out, "cmd"), "w", encoding="utf-8") as f:
         f.write(o.command + "\n")
     m = Machine(o.system, o.share or stage(top), out, o.cpus, o.mem, o.timeout,
-                o.append, o.interactive, o.icount, tuple(shlex.split(o.qemu)))
+                o.append, o.interactive, o.ports, o.icount, tuple(shlex.split(o.qemu)))
     try:
         with Running(m, o.accel) as r:
             while r.poll():

@@ -53,7 +53,7 @@ def openssl(cipher, key, iv, data, decrypt=False):
 class Machine:
     """QEMU with its accelerator qtest."""
 
-    def __init__(self, build, machine, *args):
+    def __init__(self, build, machine, *args, device="eip93", fds=()):
         self.base, self.ctl, self.ram, more = MACHINES[machine]
         self.irq, self.edges, self.raised = 0, 0, False
         self.process = subprocess.Popen(
@@ -61,8 +61,8 @@ class Machine:
              "-qtest", "stdio", "-display", "none", "-nodefaults", "-m", "128",
              *more, *args],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL, text=True)
-        self.command("irq_intercept_out /machine/eip93 sysbus-irq")
+            stderr=subprocess.DEVNULL, text=True, pass_fds=fds)
+        self.command(f"irq_intercept_out /machine/{device} sysbus-irq")
 
     def command(self, line):
         """Send a command, note the interrupts told of, return the answer."""

@@ -27,6 +27,8 @@ struct MT7621MachineState {
     MT7621CMState cm;
     MT7621SysCState sysc;
     EIP93State eip93;
+    MT7530State sw;
+    MTKFEState fe;
     Clock *clk;
     MemoryRegion ram_low, ram_high, flash;
 };
@@ -75,6 +77,25 @@ static void add_eip93(MT7621MachineState *s)
     sysbus_connect_irq(sbd, 0, mt7621_irq(&s->cm, MT7621_EIP93_IRQ));
 }
 
+/* -nic ...,model=mt7530 is the next of wan, lan1 to lan4 */
+static void add_ethernet(MT7621MachineState *s)
+{
+    SysBusDevice *sw = SYS_BUS_DEVICE(&s->sw), *fe = SYS_BUS_DEVICE(&s->fe);
+
+    for (int i = 0; i < MT7530_PHYS; i++) {
+        qemu_configure_nic_device(DEVICE(&s->sw.port[i]), true, TYPE_MT7530);
+    }
+    sysbus_realize(sw, &error_fatal);
+    sysbus_connect_irq(sw, 0, mt7621_irq(&s->cm, MT7621_SWITCH_IRQ));
+
+    s->fe.sw = &s->sw;
+    mtk_fe_configure_nics(&s->fe);
+    sysbus_realize(fe, &error_fatal);
+    sysbus_mmio_map(fe, 0, MT7621_ETH_BASE);
+    sysbus_mmio_map(fe, 1, MT7621_ETH_CTL_BASE);
+    sysbus_connect_irq(fe, 0, mt7621_irq(&s->cm, MT7621_ETH_IRQ));
+}
+
 /*
  * A -device takes the first free slot; each new bus is put before the others,
  * so the last one made is the first.
@@ -94,12 +115,16 @@ static void mt7621_init(MachineState *machine)
     SysBusDevice *sysc;
 
     object_initialize_child(OBJECT(machine), "eip93", &s->eip93, TYPE_EIP93);
+    object_initialize_child(OBJECT(machine), "switch", &s->sw, TYPE_MT7530);
+    object_initialize_child(OBJECT(machine), "fe", &s->fe, TYPE_MTK_FE);
     add_ram(s, machine);
     add_cpus(s, machine);
 
     object_initialize_child(OBJECT(machine), "sysc", &s->sysc,
                             TYPE_MT7621_SYSC);
     s->sysc.eip93 = &s->eip93;
+    s->sysc.sw = &s->sw;
+    s->sysc.fe = &s->fe;
     sysc = SYS_BUS_DEVICE(&s->sysc);
     sysbus_realize(sysc, &error_fatal);
     sysbus_mmio_map(sysc, 0, MT7621_SYSC_BASE);
@@ -110,20 +135,21 @@ static void mt7621_init(MachineState *machine)
                    mt7621_irq(&s->cm, MT7621_UART0_IRQ), 50000000 / 16,
                    serial_hd(0), DEVICE_LITTLE_ENDIAN);
     add_eip93(s);
+    add_ethernet(s);
     add_virtio(s);
 
     /*
      * Blocks that a driver may probe; an access where nothing is would be a
-     * bus error. The Ethernet's is twice as large as its node says.
+     * bus error.
      */
     create_unimplemented_device("mt7621.palmbus", 0x1e000000, 0x100000);
-    create_unimplemented_device("mt7621.ethernet", 0x1e100000, 0x20000);
     create_unimplemented_device("mt7621.mmc", 0x1e130000, 0x4000);
     create_unimplemented_device("mt7621.pcie", 0x1e140000, 0x20000);
     create_unimplemented_device("mt7621.usb", 0x1e1c0000, 0x20000);
 
     if (machine->kernel_filename) {
-        mt7621_boot(machine, memory_region_get_ram_ptr(&s->flash));
+        mt7621_boot(machine, memory_region_get_ram_ptr(&s->flash), &s->sw,
+                    &s->fe);
     }
 }
 

@@ -11,6 +11,8 @@
 #include "qom/object.h"
 #include "target/mips/cpu.h"
 #include "eip93.h"
+#include "mt7530_int.h"
+#include "mtk_fe.h"
 
 /*
  * QEMU's GIC counts at 100 MHz. The GIC of the SoC has the CPU's clock, so the
@@ -22,6 +24,7 @@
 #define MT7621_HIGHMEM_BASE     0x20000000
 #define MT7621_SYSC_BASE        0x1e000000
 #define MT7621_EIP93_BASE       0x1e004000
+#define MT7621_ETH_BASE         0x1e100000
 #define MT7621_GIC_BASE         0x1fbc0000
 #define MT7621_CPC_BASE         0x1fbf0000
 #define MT7621_GCR_BASE         0x1fbf8000
@@ -33,16 +36,20 @@
 #define MT7621_VIRTIO_SIZE      0x200
 #define MT7621_VIRTIO_SLOTS     16
 #define MT7621_CTL_BASE         0x1e310000
+#define MT7621_ETH_CTL_BASE     0x1e311000
 
 /* GIC_SHARED numbers of the mainline device tree, and ours */
+#define MT7621_ETH_IRQ          3
 #define MT7621_EIP93_IRQ        19
+#define MT7621_SWITCH_IRQ       23
 #define MT7621_UART0_IRQ        26
 #define MT7621_VIRTIO_IRQ       64
 #define MT7621_GIC_IRQS         128
 
 #define MT7621_CPUS_MAX         4
 
-/* The engine's bit in the reset register */
+/* Bits of the reset register; the frame engine knows its own */
+#define MT7621_RST_MCM          2
 #define MT7621_RST_CRYPTO       29
 
 /* mt7621_cm.c: CPUs and the blocks that make a coherent system of them */
@@ -86,9 +93,12 @@ struct MT7621SysCState {
     uint32_t wdt_ctl, wdt_load;
     QEMUTimer *wdt_timer;
     EIP93State *eip93;
+    MT7530State *sw;
+    MTKFEState *fe;
 };
 
 /* mt7621_boot.c: kernel, device tree and the instructions that start it */
-void mt7621_boot(MachineState *machine, void *flash);
+void mt7621_boot(MachineState *machine, void *flash, MT7530State *sw,
+                 MTKFEState *fe);
 
 #endif

@@ -58,8 +58,8 @@ static void add_irq(void *fdt, const char *name, uint32_t gic, uint32_t irq)
                            IRQ_LEVEL_HIGH);
 }
 
-/* A tree that describes the engine itself is left alone */
-static bool has_eip93(void *fdt)
+/* A tree that describes the engine itself is left alone; -1: it does not */
+static int find_eip93(void *fdt)
 {
     for (int node = fdt_next_node(fdt, -1, NULL); node >= 0;
          node = fdt_next_node(fdt, node, NULL)) {
@@ -67,10 +67,10 @@ static bool has_eip93(void *fdt)
         const char *c = fdt_getprop(fdt, node, "compatible", &len);
 
         if (c && memmem(c, len, "eip93", 5)) {
-            return true;
+            return node;
         }
     }
-    return false;
+    return -1;
 }
 
 static void add_eip93(void *fdt, uint32_t gic)
@@ -79,7 +79,7 @@ static void add_eip93(void *fdt, uint32_t gic)
     static const char compatible[] =
         "mediatek,mt7621-eip93\0inside-secure,safexcel-eip93ies";
 
-    if (has_eip93(fdt)) {
+    if (find_eip93(fdt) >= 0) {
         return;
     }
     add_node(fdt, "/crypto@1e004000", compatible, sizeof(compatible),
@@ -90,6 +90,108 @@ static void add_eip93(void *fdt, uint32_t gic)
                                MT7621_CLK_CRYPTO);
         qemu_fdt_setprop_cells(fdt, "/crypto@1e004000", "resets", sysc,
                                MT7621_RST_CRYPTO);
+    }
+}
+
+/* As dts/mt7621-eip93.dtsi has it */
+static void add_engine_phandle(void *fdt)
+{
+    uint32_t phandle = fdt_get_phandle(fdt, find_eip93(fdt));
+    int eth;
+
+    if (!phandle) {
+        phandle = qemu_fdt_alloc_phandle(fdt);
+        fdt_setprop_u32(fdt, find_eip93(fdt), "phandle", phandle);
+    }
+    eth = fdt_node_offset_by_compatible(fdt, -1, "mediatek,mt7621-eth");
+    if (eth >= 0 && !fdt_getprop(fdt, eth, "esp-engine", NULL)) {
+        fdt_setprop_u32(fdt, eth, "esp-engine", phandle);
+    }
+}
+
+static bool has_peer(NICConf *conf)
+{
+    return conf->peers.ncs[0];
+}
+
+/* A child's node by its reg, found anew as offsets change with each edit */
+static int by_reg(void *fdt, int parent, uint32_t reg)
+{
+    int node;
+
+    fdt_for_each_subnode(node, fdt, parent) {
+        const fdt32_t *r = fdt_getprop(fdt, node, "reg", NULL);
+
+        if (r && fdt32_to_cpu(*r) == reg) {
+            return node;
+        }
+    }
+    return -1;
+}
+
+/* What a board's tree says of its sockets, and its flash of their addresses */
+static void name_ports(void *fdt, MT7530State *sw)
+{
+    static const char *const label[MT7530_PHYS] = {
+        "wan", "lan1", "lan2", "lan3", "lan4"
+    };
+
+    for (int i = 0; i < MT7530_PHYS; i++) {
+        int node = fdt_node_offset_by_compatible(fdt, -1, "mediatek,mt7621");
+
+        node = by_reg(fdt, fdt_subnode_offset(fdt, node, "ports"), i);
+        if (node < 0) {
+            error_report("mt7621: the device tree's switch has no port %d", i);
+            exit(1);
+        }
+        fdt_setprop(fdt, node, "local-mac-address",
+                    sw->port[i].conf.macaddr.a, 6);
+        fdt_setprop_string(fdt, node, "label", label[i]);
+        fdt_setprop_string(fdt, node, "status", "okay");
+    }
+}
+
+static void disable(void *fdt, const char *compatible)
+{
+    int node = fdt_node_offset_by_compatible(fdt, -1, compatible);
+
+    if (node >= 0) {
+        fdt_setprop_string(fdt, node, "status", "disabled");
+    }
+}
+
+/*
+ * The sockets of the switch are named if a network is plugged into any of
+ * them; if one is plugged into a GMAC only, there is no switch. Where nothing
+ * is plugged in, tests of other devices have no Ethernet.
+ */
+static void set_ethernet(void *fdt, MT7530State *sw, MTKFEState *fe)
+{
+    static const char eth[] = "mediatek,mt7621-eth";
+    bool ports = false, gmacs = false;
+
+    for (int i = 0; i < MT7530_PHYS; i++) {
+        ports |= has_peer(&sw->port[i].conf);
+    }
+    if (ports) {
+        name_ports(fdt, sw);
+    } else {
+        disable(fdt, "mediatek,mt7621");
+    }
+    for (int i = 0; i < MTK_FE_GMACS; i++) {
+        /* GMAC0 has the address of lan1, GMAC1 that of wan */
+        NICConf *conf = has_peer(&fe->gmac[i].conf) ? &fe->gmac[i].conf :
+                        &sw->port[1 - i].conf;
+        int node = fdt_node_offset_by_compatible(fdt, -1, eth);
+
+        gmacs |= has_peer(&fe->gmac[i].conf);
+        node = by_reg(fdt, node, i);
+        if (node >= 0) {
+            fdt_setprop(fdt, node, "local-mac-address", conf->macaddr.a, 6);
+        }
+    }
+    if (!ports && !gmacs) {
+        disable(fdt, eth);
     }
 }
 
@@ -191,7 +293,8 @@ static void write_stub(void *flash, hwaddr entry, hwaddr tree)
                        true, 0, true, 0, entry);
 }
 
-void mt7621_boot(MachineState *machine, void *flash)
+void mt7621_boot(MachineState *machine, void *flash, MT7530State *sw,
+                 MTKFEState *fe)
 {
     hwaddr tree, initrd = 0;
     ssize_t initrd_size = 0;
@@ -228,6 +331,8 @@ void mt7621_boot(MachineState *machine, void *flash)
     add_virtio(fdt, gic);
     add_control(fdt);
     add_eip93(fdt, gic);
+    add_engine_phandle(fdt);
+    set_ethernet(fdt, sw, fe);
     fdt_pack(fdt);
     machine->fdt = fdt;
     rom_add_blob_fixed("mt7621.dtb", fdt, fdt_totalsize(fdt), tree);

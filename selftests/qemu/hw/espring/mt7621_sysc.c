@@ -36,6 +36,27 @@ static uint64_t sysc_read(void *opaque, hwaddr addr, unsigned size)
     return s->regs[addr / 4];
 }
 
+static void set_resets(MT7621SysCState *s, uint32_t val)
+{
+    static const unsigned fe[] = { MTK_RST_FE, MTK_RST_ETH, MTK_RST_PPE };
+    uint32_t changed = val ^ s->regs[SYSC_RSTCTL / 4];
+
+    if (val & RSTCTL_SYSTEM) {
+        qemu_system_reset_request(SHUTDOWN_CAUSE_GUEST_RESET);
+    }
+    if (val & changed & 1u << MT7621_RST_CRYPTO) {
+        eip93_reset_registers(s->eip93);
+    }
+    if (changed & 1u << MT7621_RST_MCM) {
+        mt7530_set_reset(s->sw, val & 1u << MT7621_RST_MCM);
+    }
+    for (unsigned i = 0; i < ARRAY_SIZE(fe); i++) {
+        if (changed & 1u << fe[i]) {
+            mtk_fe_reset_line(s->fe, fe[i], val & 1u << fe[i]);
+        }
+    }
+}
+
 static void sysc_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
 {
     MT7621SysCState *s = opaque;
@@ -48,12 +69,7 @@ static void sysc_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
     case SYSC_CUR_CLK:
         return;
     case SYSC_RSTCTL:
-        if (val & RSTCTL_SYSTEM) {
-            qemu_system_reset_request(SHUTDOWN_CAUSE_GUEST_RESET);
-        }
-        if (val & ~s->regs[addr / 4] & 1u << MT7621_RST_CRYPTO) {
-            eip93_reset_registers(s->eip93);
-        }
+        set_resets(s, val);
         break;
     }
     s->regs[addr / 4] = val;
