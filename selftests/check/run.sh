@@ -210,6 +210,7 @@ check_model() {
 	model eip93 mt7621
 	model eip93 airoha-virt
 	model mt7530
+	model fe
 }
 
 check_tree
