@@ -269,7 +269,7 @@ struct MTKFEState {
     MTKQueue queue[MTK_FE_QUEUES];
     unsigned next_queue;
     QEMUTimer *tx_timer;
-    bool tx_running;
+    bool tx_running, tx_again;
     bool tx_stopped, rx_stopped;        /* by a fault */
     bool irq_level, irq_lost;
     struct NetRxPkt *rx_pkt;
