@@ -18,6 +18,7 @@ help:
 	@echo "make integrate-test   does that compile, on two kernels and four architectures?"
 	@echo "make dist         esp-ring-$(VERSION).tar.gz"
 	@echo "make demo         a tunnel with ESP offload in a virtual machine, shown"
+	@echo "make demo-router  two emulated MT7621 routers, a tunnel by their engines from LAN to LAN"
 	@echo "make test         the test suite; T=pattern for a part, JOBS=n machines at a time"
 	@echo "make bench        the measurements of the software engine"
 	@echo "make check        what can be said of the sources without running them"
@@ -60,6 +61,9 @@ test: deps-check
 demo: deps-check
 	@selftests/demo/demo.sh
 
+demo-router: deps-check
+	@selftests/demo/router.sh
+
 bench: deps-check
 	@selftests/bench/run.sh
 	@selftests/bench/eip93/run.sh
@@ -83,4 +87,4 @@ clean:
 clean-cache:
 	@selftests/vm/clean-cache
 
-.PHONY: help modules install dkms integrate integrate-test dist deps deps-check test demo bench check shell router images clean clean-cache
+.PHONY: help modules install dkms integrate integrate-test dist deps deps-check test demo demo-router bench check shell router images clean clean-cache

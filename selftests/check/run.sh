@@ -199,11 +199,13 @@ check_with() {
 
 # TAP of many lines is one result for each machine.
 model() {
+	_name=$1
+	shift
 	qemu=$(selftests/qemu/build) &&
-		python3 "selftests/qemu/test/$1.py" "$qemu" ${2:-} >"$out/model.log" 2>&1
+		python3 "selftests/qemu/test/$_name.py" "$qemu" "$@" >"$out/model.log" 2>&1
 	_status=$?
 	grep '^not ok' "$out/model.log" >"$out/model.bad" || tail -n 3 "$out/model.log" >"$out/model.bad"
-	result "model: $1 on ${2:-mt7621}, $(grep -c '^ok' "$out/model.log") cases" \
+	result "model: $_name on ${1:-mt7621}, $(grep -c '^ok' "$out/model.log") cases" \
 		$_status "$out/model.bad"
 }
 
@@ -211,6 +213,7 @@ check_model() {
 	model eip93 mt7621
 	model eip93 airoha-virt
 	model mt7530
+	model fe
 }
 
 check_tree

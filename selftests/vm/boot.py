@@ -79,6 +79,7 @@ class Machine:
     append: str = ""
     interactive: bool = False
     ports: int = 0              # of a switch, with a host's NIC at each
+    wan: str = ""               # QEMU's netdev at wan instead of a host
     icount: int = -1            # a CPU's instruction takes 2^icount ns; -1: real time
     more: tuple = ()            # of QEMU's arguments
 
@@ -140,11 +141,15 @@ def command_line(m, img, accel):
         if name.endswith("a"):
             a += ["-object", f"filter-dump,id=dump-{name},netdev={name},maxlen=262144,"
                              f"file={pcap(m, name)}"]
+    # two routers on one wire need different addresses there
+    mac = "52:54:00:e5:%02x" % (0x71 if not m.wan else 0x73 if "server=on" in m.wan else 0x74)
     for i, name in enumerate(SOCKETS[:m.ports]):
-        a += ["-netdev", f"hubport,id={name},hubid={i + 10}",
-              "-net", f"nic,netdev={name},model=mt7530,macaddr=52:54:00:e5:71:{i:02x}",
-              "-netdev", f"hubport,id=p-{name},hubid={i + 10}",
-              "-device", virtio % "net" + f",netdev=p-{name},mac=52:54:00:e5:72:{i:02x}"]
+        far = m.wan if name == "wan" else ""
+        net = far.replace(",", ",id=wan,", 1) if far else f"hubport,id={name},hubid={i + 10}"
+        a += ["-netdev", net, "-net", f"nic,netdev={name},model=mt7530,macaddr={mac}:{i:02x}"]
+        if not far:
+            a += ["-netdev", f"hubport,id=p-{name},hubid={i + 10}",
+                  "-device", virtio % "net" + f",netdev=p-{name},mac=52:54:00:e5:72:{i:02x}"]
     if m.ports:
         a += ["-object", f"filter-dump,id=dump-wan,netdev=wan,maxlen=262144,file={pcap(m, 'wan')}"]
     if m.icount >= 0:
@@ -287,6 +292,8 @@ def main():
                    help="count instructions, each is 2^N ns of the guest's time")
     p.add_argument("--ports", type=int, default=0, metavar="N",
                    help="sockets of a router that a host is plugged into")
+    p.add_argument("--wan", default="", metavar="NETDEV",
+                   help="what of QEMU's network is plugged into wan instead of a host")
     p.add_argument("--qemu", default="", help="more arguments of QEMU")
     o = p.parse_args()
     top = o.dir or tempfile.mkdtemp(prefix="esp-ring-vm.")
@@ -295,7 +302,7 @@ def main():
     with open(os.path.join(out, "cmd"), "w", encoding="utf-8") as f:
         f.write(o.command + "\n")
     m = Machine(o.system, o.share or stage(top), out, o.cpus, o.mem, o.timeout,
-                o.append, o.interactive, o.ports, o.icount, tuple(shlex.split(o.qemu)))
+                o.append, o.interactive, o.ports, o.wan, o.icount, tuple(shlex.split(o.qemu)))
     try:
         with Running(m, o.accel) as r:
             while r.poll():

@@ -69,6 +69,11 @@ class Fe(Machine):
         self.tx_buf, self.rx_buf = self.ram + 0x100000, self.ram + 0x200000
         self.scratch = self.ram + 0x300000
         self.up()
+        # the sockets are connected in the background
+        for n in range(2):
+            self.until(lambda n=n: self.send(bytes(60), gmac=n, wait=0.05))
+            self.all(n)
+        self.up()
 
     def reset(self):
         """By the lines of the system controller."""
@@ -128,11 +133,11 @@ class Fe(Machine):
         """Tell of all that was put."""
         self.reg(CTX, self.desc(self.at))
 
-    def send(self, data, *args, **more):
+    def send(self, data, *args, wait=2.0, **more):
         """A frame, and what the peer gets."""
         self.put(data, *args, **more)
         self.doorbell()
-        return self.get(more.get("gmac", GMAC0))
+        return self.get(more.get("gmac", GMAC0), wait)
 
     def get(self, gmac=GMAC0, wait=2.0):
         """The next frame on a wire, or None."""

@@ -63,6 +63,12 @@ class Switch(Fe):
         self.monitor.sendall(f"set_link p{port} {'on' if on else 'off'}\n".encode())
         self.prompt()
 
+    def cables(self, value=None):
+        """The control page's word: which cables are in."""
+        if value is not None:
+            self.command(f"writel 0x1e312004 {value:#x}")
+        return int(self.command("readl 0x1e312004"), 0)
+
     def mdio(self, phy, reg, value=None):
         """A clause 22 frame on the bus of the SoC."""
         word = IAC_GO | IAC_C22 | reg << 25 | phy << 20

@@ -344,6 +344,7 @@ static void mt7530_init(Object *obj)
 
     sysbus_init_irq(SYS_BUS_DEVICE(obj), &s->irq);
     mt7530_table_init(s);
+    mt7530_ctl_init(s);
     for (unsigned i = 0; i < MT7530_PHYS; i++) {
         object_initialize_child(obj, "port[*]", &s->port[i],
                                 TYPE_MT7530_PORT);

@@ -152,6 +152,7 @@
 #define   TOP_SIG_NORMAL        (3u << 16)
 #define R_CREV                  0x7ffc
 #define MT7530_REGS_SIZE        0x8000
+#define MT7530_CTL_SIZE         0x1000
 
 /* What happens to tags at egress: PVC's three bits, and a VLAN's two + 4 */
 enum {
@@ -218,6 +219,7 @@ typedef struct MT7530Cpu {
 struct MT7530State {
     SysBusDevice parent_obj;
 
+    MemoryRegion ctl;
     qemu_irq irq;
     bool in_reset;
     uint16_t page, high;        /* of the MDIO protocol */
@@ -243,6 +245,9 @@ static inline uint32_t *mt7530_reg(MT7530State *s, uint32_t offset)
 void mt7530_update_irq(MT7530State *s);
 bool mt7530_port_up(MT7530State *s, unsigned port);
 int mt7530_muxed_phy(MT7530State *s);
+
+/* mt7530_ctl.c */
+void mt7530_ctl_init(MT7530State *s);
 
 /* mt7530_phy.c */
 void mt7530_phy_init(MT7530Port *p);

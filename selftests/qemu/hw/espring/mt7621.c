@@ -86,6 +86,7 @@ static void add_ethernet(MT7621MachineState *s)
         qemu_configure_nic_device(DEVICE(&s->sw.port[i]), true, TYPE_MT7530);
     }
     sysbus_realize(sw, &error_fatal);
+    sysbus_mmio_map(sw, 0, MT7621_SWITCH_CTL_BASE);
     sysbus_connect_irq(sw, 0, mt7621_irq(&s->cm, MT7621_SWITCH_IRQ));
 
     s->fe.sw = &s->sw;

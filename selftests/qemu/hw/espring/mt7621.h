@@ -37,6 +37,7 @@
 #define MT7621_VIRTIO_SLOTS     16
 #define MT7621_CTL_BASE         0x1e310000
 #define MT7621_ETH_CTL_BASE     0x1e311000
+#define MT7621_SWITCH_CTL_BASE  0x1e312000
 
 /* GIC_SHARED numbers of the mainline device tree, and ours */
 #define MT7621_ETH_IRQ          3

@@ -269,7 +269,7 @@ struct MTKFEState {
     MTKQueue queue[MTK_FE_QUEUES];
     unsigned next_queue;
     QEMUTimer *tx_timer;
-    bool tx_running;
+    bool tx_running, tx_again;
     bool tx_stopped, rx_stopped;        /* by a fault */
     bool irq_level, irq_lost;
     struct NetRxPkt *rx_pkt;
@@ -309,7 +309,6 @@ void mtk_fe_tx_segment(MTKFEState *s, unsigned gmac, unsigned qid,
 
 /* mtk_fe_rx.c: what comes from a GMAC, PDMA */
 bool mtk_fe_rx(MTKGmacState *g, const uint8_t *frame, size_t len);
-bool mtk_fe_rx_ready(MTKGmacState *g);
 void mtk_fe_rx_retry(MTKFEState *s);
 void mtk_fe_rx_reset(MTKFEState *s);
 void mtk_fe_rx_init(MTKFEState *s);

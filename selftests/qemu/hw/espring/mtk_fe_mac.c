@@ -172,15 +172,9 @@ static ssize_t from_nic(NetClientState *nc, const uint8_t *frame, size_t len)
     return mtk_fe_rx(qemu_get_nic_opaque(nc), frame, len) ? len : 0;
 }
 
-static bool can_receive(NetClientState *nc)
-{
-    return mtk_fe_rx_ready(qemu_get_nic_opaque(nc));
-}
-
 static NetClientInfo nic_info = {
     .type = NET_CLIENT_DRIVER_NIC,
     .size = sizeof(NICState),
-    .can_receive = can_receive,
     .receive = from_nic,
 };
 

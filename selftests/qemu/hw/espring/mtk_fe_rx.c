@@ -222,11 +222,6 @@ static bool is_good(MTKGmacState *g, const uint8_t *frame, size_t len)
     return false;
 }
 
-bool mtk_fe_rx_ready(MTKGmacState *g)
-{
-    return !g->rx_len;
-}
-
 /*
  * A frame at the wire's end. With pause frames, a full ring stops the sender,
  * otherwise the frame is lost.

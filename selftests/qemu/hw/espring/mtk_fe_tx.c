@@ -298,19 +298,22 @@ static bool next_packet(MTKFEState *s)
 }
 
 /*
- * Whatever there is to do. A frame may come back by the switch while it is
- * sent, and the host's answer to an interrupt is not before this is over; but
- * a peer that has room again may call from within.
+ * Whatever there is to do. What happens while a frame is sent, be it that a
+ * peer has room again, may call this from within.
  */
 void mtk_fe_tx_run(MTKFEState *s)
 {
+    s->tx_again = true;
     if (s->tx_running) {
         return;
     }
     s->tx_running = true;
-    send_all_held(s);
-    while (tx_enabled(s) && next_packet(s)) {
-        continue;
+    while (s->tx_again) {
+        s->tx_again = false;
+        send_all_held(s);
+        while (tx_enabled(s) && next_packet(s)) {
+            continue;
+        }
     }
     s->tx_running = false;
 }
