@@ -6,6 +6,7 @@
 #   build     no warning at W=1 (which runs kernel-doc too) and sparse (C=2)
 #             against each kernel, each with its own compiler
 #   style     checkpatch --strict, shellcheck, kernel-doc of the public header
+#   openwrt   the feed's packages against the modules (packaging/openwrt/check.py)
 #   dts       the bindings and fragments of the device tree (dts/check)
 #   model     the EIP-93 of selftests/qemu, without a guest
 #   tree      SPDX lines, MAINTAINERS, size of files, version checks
@@ -122,7 +123,7 @@ check_exports() {
 
 check_shell() {
 	files | while read -r f; do
-		[ ! -f "$f" ] || head -n 1 "$f" | grep -qE '^#!.*\b(ba)?sh$|^# shellcheck shell' &&
+		[ ! -f "$f" ] || head -n 1 "$f" | grep -qE '^#!.*\b(ba)?sh( /etc/rc\.common)?$|^# shellcheck shell' &&
 			echo "$f"
 	done >"$out/sh-files"
 	xargs shellcheck -x <"$out/sh-files" >"$out/shellcheck.log" 2>&1
@@ -225,6 +226,7 @@ for system in bookworm trixie bpo; do
 	check_build $system
 done
 check_with dts/check "$out/dts"
+check_with python3 packaging/openwrt/check.py "$out/trixie"
 check_model
 
 echo "$passed passed, $failed failed, 0 skipped"
