@@ -16,6 +16,7 @@ import dataclasses
 import fnmatch
 import os
 import re
+import shlex
 import shutil
 import signal
 import subprocess
@@ -41,6 +42,9 @@ BUILD = os.path.join(TOP, "build", "test")
 SLOW = {"debug": 5, "mt7621": 3, "mt7621-6.12": 3, "en7581": 2, "en7581-debug": 8}
 MEM = {"debug": 2048}
 BOOT_SECONDS = 90
+# long forms of tests, which take as long as they take
+LONG_FORMS = ("EIP93_SOAK",)
+LONG_SECONDS = 86400
 
 SPLAT = re.compile(
     r"BUG:|WARNING:|KASAN|UBSAN|possible (circular|recursive|irq|deadlock)|"
@@ -285,6 +289,12 @@ class LogReader:
             self.current = None
 
 
+def long_forms():
+    """The variables that ask for one, as the machine's shell reads them."""
+    return "".join(f"export {v}={shlex.quote(os.environ[v])}\n"
+                   for v in LONG_FORMS if os.environ.get(v))
+
+
 def run_machine(report, system, group, tests, share, number):
     """Boot once, run tests until all are done or the machine dies; return those
     that were not run."""
@@ -292,15 +302,18 @@ def run_machine(report, system, group, tests, share, number):
     shutil.rmtree(top, ignore_errors=True)
     out = os.path.join(top, "out")
     os.makedirs(out)
-    slow = SLOW.get(system, 1)
+    slow, longer = SLOW.get(system, 1), long_forms()
     with open(os.path.join(out, "tests"), "w", encoding="ascii") as f:
         for t in tests:
-            f.write(f"{t.file} {t.timeout * slow}\n")
+            f.write(f"{t.file} {LONG_SECONDS if longer else t.timeout * slow}\n")
+    with open(os.path.join(out, "env"), "w", encoding="ascii") as f:
+        f.write(longer)
     with open(os.path.join(out, "cmd"), "w", encoding="ascii") as f:
         f.write("exec sh /share/selftests/lib/guest-run.sh\n")
     m = boot.Machine(system, share, out, cpus=max(t.cpus for t in tests),
                      mem=max([MEM.get(system, 0)] + [t.mem for t in tests]),
-                     timeout=sum((t.timeout + 35) * slow for t in tests) + BOOT_SECONDS * slow,
+                     timeout=LONG_SECONDS if longer else sum(
+                         (t.timeout + 35) * slow for t in tests) + BOOT_SECONDS * slow,
                      more=tuple(" ".join(t.qemu for t in tests).split()))
     reader = LogReader(report, system, os.path.join(out, "log"))
     with boot.Running(m) as r:

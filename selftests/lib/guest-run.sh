@@ -10,6 +10,9 @@ export ESP_SA=/out/esp_sa
 SYSTEM=$(cat /share/system)
 SLOW=$(cat /share/slow)
 export SYSTEM SLOW
+# what asks for long forms of tests
+# shellcheck source=/dev/null
+. /out/env
 # shellcheck source=selftests/lib/lib.sh
 . "$LIB/lib.sh"
 
