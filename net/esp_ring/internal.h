@@ -199,8 +199,10 @@ struct esp_ring_qstats {
  * @backlog_bytes: bytes on each of them
  * @backlog_len: packets on each of them
  * @high_run: packets taken from the high list since the low one was served
- * @inflight: packets that the engine has, in order of submission
- * @inflight_len: packets on @inflight
+ * @inflight: packets that the engine has, in order of submission, one list for
+ *	each priority: an urgent one's answer is not kept behind the others'
+ * @inflight_len: packets on both
+ * @urgent_bytes: bytes of the urgent ones
  * @unrung: submitted since the last doorbell
  * @active: jiffies when packets were last taken out
  * @dql: limit of the bytes in the engine
@@ -216,7 +218,7 @@ struct esp_ring_qstats {
  * @suspected: @suspect is the cookie of a packet that is overdue; under @lock
  * @suspect: which
  * @suspect_passes: completion passes when it was found to be
- * @idle: woken when @inflight becomes empty
+ * @idle: woken when the engine has none
  * @nr_sas: SAs bound here; esp_ring_mutex
  * @last_chosen: number of the choice that brought the last; esp_ring_mutex
  * @counts: per-CPU counters
@@ -238,8 +240,9 @@ struct esp_ring_queue {
 	u32 backlog_bytes[ESP_RING_NR_PRIOS];
 	u32 backlog_len[ESP_RING_NR_PRIOS];
 	u32 high_run;
-	struct list_head inflight;
+	struct list_head inflight[ESP_RING_NR_PRIOS];
 	u32 inflight_len;
+	u32 urgent_bytes;
 	u32 unrung;
 	unsigned long active;
 	struct dql dql;

@@ -8,6 +8,22 @@
 /* Until a completion pass that was asked for has surely had its turn. */
 #define ESP_RING_GRACE		max(HZ / 50, 1)
 
+/* The packet that the engine has had longest, lock held. */
+static struct esp_ring_slot *oldest(const struct esp_ring_queue *q)
+{
+	struct esp_ring_slot *one, *first = NULL;
+	int prio;
+
+	for (prio = 0; prio < ESP_RING_NR_PRIOS; prio++) {
+		one = list_first_entry_or_null(&q->inflight[prio],
+					       struct esp_ring_slot, list);
+		if (!first || (one && time_before(one->submitted,
+						  first->submitted)))
+			first = one;
+	}
+	return first;
+}
+
 static void look_again(struct esp_ring_queue *q, unsigned long delay)
 {
 	q->watchdog_on = true;
@@ -52,8 +68,8 @@ static bool is_hang(struct esp_ring_queue *q, const struct esp_ring_slot *slot)
  * @work: the queue's
  *
  * Packets are answered in any order but taken in order of submission, so the
- * first on the list has been there longest. The watchdog sleeps until that one
- * is due: a hang is found as soon as it is one.
+ * first on a list has been there longest. The watchdog sleeps until that one is
+ * due: a hang is found as soon as it is one.
  */
 void esp_ring_watchdog(struct work_struct *work)
 {
@@ -65,7 +81,7 @@ void esp_ring_watchdog(struct work_struct *work)
 
 	spin_lock_bh(&q->lock);
 	q->watchdog_on = false;
-	slot = list_first_entry_or_null(&q->inflight, struct esp_ring_slot, list);
+	slot = oldest(q);
 	if (slot) {
 		due = slot->submitted + q->engine->timeout;
 		overdue = time_after(jiffies, due);
