@@ -445,26 +445,9 @@ def main():
     what = sys.argv.pop(1)
     ctl = eip.Control()
     ctl.heal()
-    eip.load("legacy=1")
-    lab.hosts_up()
-    a, b = lab.both_hosts()
-
-    def fresh(fn):
-        def test():
-            a.flush()
-            b.flush()
-            return fn(a, b)
-        return test
-
-    def unload():
-        a.flush()
-        b.flush()
-        ctl.heal()
-        for m in ("esp_ring_eip93", "esp_ring"):
-            lab.rmmod(m)
-
     tests = {"basics": BASICS, "faults": FAULT_TESTS, "soak": (("soak", soak),)}[what]
-    lab.run_tests([(n, fresh(f)) for n, f in tests] + [("unloads after all that", unload)])
+    lab.run_on_hosts(tests, ("esp_ring_eip93", "esp_ring"),
+                     up=lambda: eip.load("legacy=1"), down=ctl.heal)
 
 
 main()

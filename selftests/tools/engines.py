@@ -342,44 +342,24 @@ def cpu_offline(a, b):
     return None
 
 
-def main():
+def engines_anew():
+    lab.rmmod("esp_ring_faulty")
     lab.load()
-    lab.hosts_up("v")
-    a, b = lab.both_hosts()
-
-    def fresh(fn):
-        def test():
-            a.flush()
-            b.flush()
-            lab.rmmod("esp_ring_faulty")
-            lab.load()
-            try:
-                return fn(a, b)
-            finally:
-                a.flush()
-                b.flush()
-        return test
-
-    def unload():
-        for m in ("esp_ring_faulty", "esp_ring_soft", "esp_ring"):
-            lab.rmmod(m)
-
-    lab.run_tests([(n, fresh(f)) for n, f in (
-        ("least loaded", least_loaded),
-        ("round robin", round_robin),
-        ("rating", rated),
-        ("bind", bound),
-        ("debugfs", formats),
-        ("counters of a queue", queue_counts),
-        ("tracepoints", tracepoints),
-        ("completion_cpus", completion_cpus),
-        ("high_prio", high_prio),
-        ("high_prio starves nobody", starved),
-        ("overload", overload),
-        ("a name twice", names_unique),
-        ("esp_ring_soft cpus", soft_cpus),
-        ("a CPU goes offline", cpu_offline),
-    )] + [("unloads after all that", unload)])
 
 
-main()
+lab.run_on_hosts((
+    ("least loaded", least_loaded),
+    ("round robin", round_robin),
+    ("rating", rated),
+    ("bind", bound),
+    ("debugfs", formats),
+    ("counters of a queue", queue_counts),
+    ("tracepoints", tracepoints),
+    ("completion_cpus", completion_cpus),
+    ("high_prio", high_prio),
+    ("high_prio starves nobody", starved),
+    ("overload", overload),
+    ("a name twice", names_unique),
+    ("esp_ring_soft cpus", soft_cpus),
+    ("a CPU goes offline", cpu_offline),
+), ("esp_ring_faulty", "esp_ring_soft", "esp_ring"), "v", before=engines_anew)

@@ -11,7 +11,7 @@ import struct
 import time
 
 from xfrmnl import Ns, Xfrm
-from labbase import PEER, SLOW, check, note, sh
+from labbase import PEER, SLOW, check, hosts_up, load, note, rmmod, run_tests, sh
 
 
 # ---- traffic ----
@@ -397,3 +397,34 @@ def both_hosts():
         for net in ("10.9.0.0/16", "fd09::/16"):
             x.add_block(net, net)
     return a, b
+
+
+def run_on_hosts(tests, modules=("esp_ring_soft", "esp_ring"), pairs="ve", up=None,
+                 before=None, down=None):
+    """Tests that are functions of the two hosts, and at the end the modules unload.
+
+    up, instead of load(): called once; before: before each test, when the SAs of the
+    one before are gone; down: before unloading.
+    """
+    (up or load)()
+    hosts_up(pairs)
+    a, b = both_hosts()
+
+    def fresh(fn):
+        def test():
+            a.flush()
+            b.flush()
+            if before:
+                before()
+            return fn(a, b)
+        return test
+
+    def unload():
+        a.flush()
+        b.flush()
+        if down:
+            down()
+        for m in modules:
+            rmmod(m)
+
+    run_tests([(n, fresh(f)) for n, f in tests] + [("unloads after all that", unload)])
