@@ -14,6 +14,7 @@ help:
 	@echo "make modules      build the modules for KDIR ($(KDIR))"
 	@echo "make demo         a tunnel with ESP offload in a virtual machine, shown"
 	@echo "make test         the test suite; T=pattern for a part, JOBS=n machines at a time"
+	@echo "make picture      queues, latency and rate of a run, as SVG, by tools/esp-ring"
 	@echo "make bench        the measurements of the software engine"
 	@echo "make check        what can be said of the sources without running them"
 	@echo "make shell        a console in a machine; SYSTEM=$(SYSTEM)"
@@ -39,6 +40,9 @@ test: deps-check
 demo: deps-check
 	@selftests/demo/demo.sh
 
+picture: deps-check
+	@selftests/demo/picture.sh
+
 bench: deps-check
 	@selftests/bench/run.sh
 	@selftests/bench/eip93/run.sh
@@ -62,4 +66,4 @@ clean:
 clean-cache:
 	@selftests/vm/clean-cache
 
-.PHONY: help modules deps deps-check test demo bench check shell router images clean clean-cache
+.PHONY: help modules deps deps-check test demo picture bench check shell router images clean clean-cache

@@ -159,9 +159,9 @@ def prepare(system):
     shutil.copytree(HERE, os.path.join(share, "selftests"), symlinks=True,
                     ignore=shutil.ignore_patterns("__pycache__", "*.o", "*.ko", "*.cmd"))
     shutil.copytree(modules, os.path.join(share, "modules"))
-    conf = os.path.join(TOP, "strongswan-conf")
-    if os.path.isdir(conf):
-        shutil.copytree(conf, os.path.join(share, "strongswan-conf"))
+    for more in ("strongswan-conf", "tools"):
+        if os.path.isdir(os.path.join(TOP, more)):
+            shutil.copytree(os.path.join(TOP, more), os.path.join(share, more))
     for key, value in (("system", system), ("slow", SLOW.get(system, 1))):
         with open(os.path.join(share, key), "w", encoding="ascii") as f:
             f.write(f"{value}\n")
