@@ -206,6 +206,8 @@ struct esp_ring_qstats {
  * @unrung: submitted since the last doorbell
  * @active: jiffies when packets were last taken out
  * @dql: limit of the bytes in the engine
+ * @load: bytes that were offered in about the last second; see choose.c
+ * @load_at: jiffies when @load was that
  * @stats: counters
  * @napi: finishes packets; on a device of the engine
  * @done: one pass of @napi, used by it alone
@@ -246,6 +248,8 @@ struct esp_ring_queue {
 	u32 unrung;
 	unsigned long active;
 	struct dql dql;
+	u64 load;
+	unsigned long load_at;
 	struct esp_ring_qstats stats;
 	bool watchdog_on;
 	bool suspected;
@@ -476,6 +480,7 @@ void esp_ring_engine_sa_gone(struct esp_ring_engine *engine, void *priv);
 void esp_ring_engine_fail_work(struct work_struct *work);
 
 /* choose.c */
+u64 esp_ring_queue_load(struct esp_ring_queue *q, unsigned int more);
 struct esp_ring_engine *esp_ring_choose(const struct esp_ring_sa *sa, u64 tried,
 					const char **why);
 

@@ -255,6 +255,7 @@ int esp_ring_enqueue(struct esp_ring_sa *sa, struct sk_buff *skb,
 
 	if (!q->inflight_len)
 		choose_home(q);
+	esp_ring_queue_load(q, pkt->len);
 	taken = esp_ring_slot_take(q, sa, skb, pkt, now);
 	if (taken)
 		esp_ring_feed(q, false);
