@@ -39,7 +39,7 @@ static void look_again(struct esp_ring_queue *q, unsigned long delay)
 void esp_ring_watchdog_arm(struct esp_ring_queue *q)
 {
 	if (!q->watchdog_on)
-		look_again(q, q->engine->timeout);
+		look_again(q, q->engine->timeout / 2);
 }
 
 /*
@@ -68,37 +68,41 @@ static bool is_hang(struct esp_ring_queue *q, const struct esp_ring_slot *slot)
  * @work: the queue's
  *
  * Packets are answered in any order but taken in order of submission, so the
- * first on a list has been there longest. The watchdog sleeps until that one is
- * due: a hang is found as soon as it is one.
+ * first on a list has been there longest. The watchdog sleeps until half of that
+ * one's time is over, has the engine polled then, which is the cure of a lost
+ * interrupt, and sleeps until it is due: a hang is found as soon as it is one.
  */
 void esp_ring_watchdog(struct work_struct *work)
 {
 	struct esp_ring_queue *q = container_of(to_delayed_work(work),
 						struct esp_ring_queue, watchdog);
-	bool hung = false, overdue = false;
+	bool hung = false, overdue = false, poll = false;
+	unsigned long timeout = q->engine->timeout;
 	struct esp_ring_slot *slot;
-	unsigned long due;
+	unsigned long half;
 
 	spin_lock_bh(&q->lock);
 	q->watchdog_on = false;
 	slot = oldest(q);
 	if (slot) {
-		due = slot->submitted + q->engine->timeout;
-		overdue = time_after(jiffies, due);
+		half = slot->submitted + timeout / 2;
+		poll = time_after_eq(jiffies, half);
+		overdue = time_after(jiffies, slot->submitted + timeout);
 		hung = overdue && is_hang(q, slot);
 		if (hung)
-			look_again(q, q->engine->timeout);
+			look_again(q, timeout);
 		else if (overdue)
 			look_again(q, ESP_RING_GRACE);
+		else if (poll)
+			look_again(q, slot->submitted + timeout - jiffies + 1);
 		else
-			look_again(q, due - jiffies + 1);
+			look_again(q, half - jiffies);
 	}
 	if (!overdue)
 		q->suspected = false;
 	spin_unlock_bh(&q->lock);
 
-	/* A lost interrupt looks the same, and this is its cure. */
-	if (overdue)
+	if (poll)
 		esp_ring_schedule(q);
 	if (hung)
 		esp_ring_engine_fail(q->engine, "a packet was not completed in time");
