@@ -7,6 +7,7 @@
 # In the guest's own time, an instruction of any CPU being 2 ns: how busy the
 # host is makes no difference.
 #
+# systems: trixie bookworm bpo
 # timeout: 240
 # group: load
 # qemu: -icount shift=1,sleep=off
