@@ -20,6 +20,7 @@ help:
 	@echo "make demo         a tunnel with ESP offload in a virtual machine, shown"
 	@echo "make demo-router  two emulated MT7621 routers, a tunnel by their engines from LAN to LAN"
 	@echo "make test         the test suite; T=pattern for a part, JOBS=n machines at a time"
+	@echo "make picture      queues, latency and rate of a run, as SVG, by tools/esp-ring"
 	@echo "make bench        the measurements of the software engine"
 	@echo "make check        what can be said of the sources without running them"
 	@echo "make shell        a console in a machine; SYSTEM=$(SYSTEM)"
@@ -64,6 +65,9 @@ demo: deps-check
 demo-router: deps-check
 	@selftests/demo/router.sh
 
+picture: deps-check
+	@selftests/demo/picture.sh
+
 bench: deps-check
 	@selftests/bench/run.sh
 	@selftests/bench/eip93/run.sh
@@ -87,4 +91,4 @@ clean:
 clean-cache:
 	@selftests/vm/clean-cache
 
-.PHONY: help modules install dkms integrate integrate-test dist deps deps-check test demo demo-router bench check shell router images clean clean-cache
+.PHONY: help modules install dkms integrate integrate-test dist deps deps-check test demo demo-router picture bench check shell router images clean clean-cache

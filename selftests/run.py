@@ -43,8 +43,8 @@ SLOW = {"debug": 5, "mt7621": 3, "mt7621-6.12": 3, "en7581": 2, "en7581-debug": 
 MEM = {"debug": 2048}
 BOOT_SECONDS = 90
 # variables of the environment that tests get: longer forms, seeds to replay
-PASSED_ON = ("LONG", "SEED", "STEPS")
-LONG_TIMES = 8
+PASSED_ON = ("LONG", "EIP93_SOAK", "SEED", "STEPS")
+LONG_TIMES = 40
 
 SPLAT = re.compile(
     r"BUG:|WARNING:|KASAN|UBSAN|possible (circular|recursive|irq|deadlock)|"
@@ -133,7 +133,7 @@ def read_header(file):
                 setattr(t, key, value)
             else:
                 setattr(t, key, int(value))
-    if os.environ.get("LONG"):
+    if os.environ.get("LONG") or os.environ.get("EIP93_SOAK"):
         t.timeout *= LONG_TIMES
     return t
 

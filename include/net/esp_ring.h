@@ -169,6 +169,8 @@ struct esp_ring_caps {
  *	trailer are in place, the ICV is to be written. Decrypting, the length of
  *	the ciphertext has been checked against IV, ICV and block length.
  * @seq_hi: high half of a 64-bit sequence number, 0 without ESN
+ * @urgent: of an SA of high priority. An engine that can choose does it before
+ *	those that are not, which it does not forget; the others ignore this
  * @cookie: to be given back to esp_ring_complete()
  * @priv: &esp_ring_engine_desc.pkt_priv bytes for the engine, not initialised
  *	between packets; the layer zeroes them once, at registration
@@ -178,6 +180,7 @@ struct esp_ring_pkt {
 	u8 *esp;
 	u32 len;
 	__be32 seq_hi;
+	bool urgent;
 	u32 cookie;
 	void *priv;
 };

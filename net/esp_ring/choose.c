@@ -3,7 +3,9 @@
  * Which engine gets an SA: what each can do, the admin's binding, the engines
  * beside the port, the balance.
  */
+#include <linux/math64.h>
 #include <linux/module.h>
+#include <linux/sizes.h>
 #include <linux/string.h>
 
 #include "compat.h"
@@ -54,25 +56,58 @@ static const char * const refusals[] = {
  */
 struct balance {
 	const char *name;
-	bool (*better)(const struct esp_ring_queue *a,
-		       const struct esp_ring_queue *b);
+	bool (*better)(struct esp_ring_queue *a, struct esp_ring_queue *b);
 };
 
-/* Packets that wait tell of load now; SAs, of load to come. */
-static bool less_loaded(const struct esp_ring_queue *a,
-			const struct esp_ring_queue *b)
+/**
+ * esp_ring_queue_load - what a queue was offered of late
+ * @q: the queue; its lock is held
+ * @more: bytes that are offered to it now
+ *
+ * What waits at one moment says little: senders make bursts. This sum forgets
+ * half of itself in about a second.
+ *
+ * Return: bytes.
+ */
+u64 esp_ring_queue_load(struct esp_ring_queue *q, unsigned int more)
 {
-	u32 a_waits = (READ_ONCE(a->backlog_bytes[ESP_RING_PRIO_HIGH]) +
-		       READ_ONCE(a->backlog_bytes[ESP_RING_PRIO_LOW])) >> 16;
-	u32 b_waits = (READ_ONCE(b->backlog_bytes[ESP_RING_PRIO_HIGH]) +
-		       READ_ONCE(b->backlog_bytes[ESP_RING_PRIO_LOW])) >> 16;
+	unsigned long elapsed = jiffies - q->load_at;
 
-	return a_waits != b_waits ? a_waits < b_waits : a->nr_sas < b->nr_sas;
+	if (elapsed) {
+		q->load_at = jiffies;
+		q->load >>= min(elapsed / HZ, 63UL);
+		q->load = div_u64(q->load * HZ, HZ + elapsed % HZ);
+	}
+	q->load += more;
+	return q->load;
+}
+
+static u64 load_of(struct esp_ring_queue *q)
+{
+	u64 load;
+
+	spin_lock_bh(&q->lock);
+	load = esp_ring_queue_load(q, 0);
+	spin_unlock_bh(&q->lock);
+	return load;
+}
+
+/*
+ * Bytes tell of load now, where they differ by more than chance; SAs, of load to
+ * come.
+ */
+static bool less_loaded(struct esp_ring_queue *a, struct esp_ring_queue *b)
+{
+	u64 a_load = load_of(a), b_load = load_of(b);
+	u64 more = max(a_load, b_load), less = min(a_load, b_load);
+
+	if (more - less > SZ_64K && more - less > more / 4)
+		return a_load < b_load;
+	return a->nr_sas < b->nr_sas;
 }
 
 /* The one that got its last SA longest ago. */
-static bool longer_ago(const struct esp_ring_queue *a,
-		       const struct esp_ring_queue *b)
+static bool longer_ago(struct esp_ring_queue *a, struct esp_ring_queue *b)
 {
 	return (s64)(a->last_chosen - b->last_chosen) < 0;
 }

@@ -150,15 +150,13 @@ void esp_ring_count_irq(struct esp_ring_queue *q)
 }
 EXPORT_SYMBOL_GPL(esp_ring_count_irq);
 
-/* Take up to @budget answered packets, in order, and make room. */
-static int reap(struct esp_ring_queue *q, int budget)
+/* Take answered packets off a list, in order, up to @budget with the @n before. */
+static int take(struct esp_ring_queue *q, struct list_head *list, int n,
+		int budget, unsigned int *bytes)
 {
 	struct esp_ring_slot *slot, *next;
-	unsigned int bytes = 0;
-	int n = 0;
 
-	spin_lock(&q->lock);
-	list_for_each_entry_safe(slot, next, &q->inflight, list) {
+	list_for_each_entry_safe(slot, next, list, list) {
 		struct esp_ring_done *done = &q->done[n];
 
 		if (n == budget || !slot_answered(slot))
@@ -168,10 +166,23 @@ static int reap(struct esp_ring_queue *q, int budget)
 		done->sa = slot->sa;
 		done->len = slot->pkt.len;
 		done->err = slot->err;
-		bytes += slot->pkt.len;
+		*bytes += slot->pkt.len;
 		esp_ring_slot_release(q, slot);
 		n++;
 	}
+	return n;
+}
+
+/* Take up to @budget answered packets, the urgent ones first, and make room. */
+static int reap(struct esp_ring_queue *q, int budget)
+{
+	unsigned int bytes = 0;
+	int n;
+
+	spin_lock(&q->lock);
+	n = take(q, &q->inflight[ESP_RING_PRIO_HIGH], 0, budget, &bytes);
+	q->urgent_bytes -= bytes;
+	n = take(q, &q->inflight[ESP_RING_PRIO_LOW], n, budget, &bytes);
 	if (n) {
 		q->inflight_len -= n;
 		q->stats.completions += n;

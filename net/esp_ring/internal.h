@@ -203,11 +203,15 @@ struct esp_ring_qstats {
  * @backlog_bytes: bytes on each of them
  * @backlog_len: packets on each of them
  * @high_run: packets taken from the high list since the low one was served
- * @inflight: packets that the engine has, in order of submission
- * @inflight_len: packets on @inflight
+ * @inflight: packets that the engine has, in order of submission, one list for
+ *	each priority: an urgent one's answer is not kept behind the others'
+ * @inflight_len: packets on both
+ * @urgent_bytes: bytes of the urgent ones
  * @unrung: submitted since the last doorbell
  * @active: jiffies when packets were last taken out
  * @dql: limit of the bytes in the engine
+ * @load: bytes that were offered in about the last second; see choose.c
+ * @load_at: jiffies when @load was that
  * @stats: counters
  * @napi: finishes packets; on a device of the engine
  * @done: one pass of @napi, used by it alone
@@ -221,7 +225,7 @@ struct esp_ring_qstats {
  * @asked_for: cookie of the packet in the engine that @watchdog found old, or
  *	%ESP_RING_COOKIE_NONE; under @lock
  * @asked_pass: passes of @napi when it first did; under @lock
- * @idle: woken when @inflight becomes empty
+ * @idle: woken when the engine has none
  * @nr_sas: SAs bound here; esp_ring_mutex
  * @last_chosen: number of the choice that brought the last; esp_ring_mutex
  * @counts: per-CPU counters
@@ -243,11 +247,14 @@ struct esp_ring_queue {
 	u32 backlog_bytes[ESP_RING_NR_PRIOS];
 	u32 backlog_len[ESP_RING_NR_PRIOS];
 	u32 high_run;
-	struct list_head inflight;
+	struct list_head inflight[ESP_RING_NR_PRIOS];
 	u32 inflight_len;
+	u32 urgent_bytes;
 	u32 unrung;
 	unsigned long active;
 	struct dql dql;
+	u64 load;
+	unsigned long load_at;
 	struct esp_ring_qstats stats;
 	bool watchdog_on;
 	u32 asked_for;
@@ -505,6 +512,7 @@ void esp_ring_engine_sa_gone(struct esp_ring_engine *engine, void *priv);
 void esp_ring_engine_fail_work(struct work_struct *work);
 
 /* choose.c */
+u64 esp_ring_queue_load(struct esp_ring_queue *q, unsigned int more);
 struct esp_ring_engine *esp_ring_choose(const struct esp_ring_sa *sa, u64 tried,
 					const char **why);
 

@@ -33,23 +33,26 @@ static u32 backlog_limit(const struct esp_ring_queue *q)
 }
 
 /* Called with q->lock held. */
-static struct esp_ring_slot *next_waiting(struct esp_ring_queue *q)
+static struct esp_ring_slot *next_waiting(const struct esp_ring_queue *q)
 {
-	struct list_head *high = &q->backlog[ESP_RING_PRIO_HIGH];
-	struct list_head *low = &q->backlog[ESP_RING_PRIO_LOW];
-	struct list_head *from;
+	const struct list_head *high = &q->backlog[ESP_RING_PRIO_HIGH];
+	const struct list_head *low = &q->backlog[ESP_RING_PRIO_LOW];
+	bool low_turn = list_empty(high) || q->high_run >= ESP_RING_HIGH_BURST;
 
-	if (list_empty(low)) {
-		from = high;
-	} else if (list_empty(high) || q->high_run >= ESP_RING_HIGH_BURST) {
-		from = low;
-		q->high_run = 0;
-	} else {
-		from = high;
-		q->high_run++;
-	}
+	return list_first_entry_or_null(!list_empty(low) && low_turn ? low : high,
+					struct esp_ring_slot, list);
+}
 
-	return list_first_entry_or_null(from, struct esp_ring_slot, list);
+/*
+ * Whether the limit lets a packet into the engine. What is urgent does not wait
+ * for the others that are there, only for its own kind. Lock held.
+ */
+static bool may_enter(const struct esp_ring_queue *q,
+		      const struct esp_ring_slot *slot)
+{
+	return dql_avail(&q->dql) >= 0 ||
+	       (slot->pkt.urgent &&
+		(!q->urgent_bytes || q->urgent_bytes < q->dql.limit));
 }
 
 static void ring_doorbell(struct esp_ring_queue *q)
@@ -70,12 +73,12 @@ void esp_ring_feed(struct esp_ring_queue *q, bool ring)
 	const struct esp_ring_engine *engine = q->engine;
 	bool failed = false;
 
-	while (q->state == ESP_RING_Q_RUNNING && dql_avail(&q->dql) >= 0) {
+	while (q->state == ESP_RING_Q_RUNNING) {
 		struct esp_ring_slot *slot = next_waiting(q);
 		u32 len;
 		int err;
 
-		if (!slot)
+		if (!slot || !may_enter(q, slot))
 			break;
 
 		len = slot->pkt.len;
@@ -90,7 +93,13 @@ void esp_ring_feed(struct esp_ring_queue *q, bool ring)
 			break;
 		}
 
-		list_move_tail(&slot->list, &q->inflight);
+		list_move_tail(&slot->list, &q->inflight[slot->sa->prio]);
+		if (slot->pkt.urgent) {
+			q->urgent_bytes += len;
+			q->high_run++;
+		} else {
+			q->high_run = 0;
+		}
 		q->backlog_bytes[slot->sa->prio] -= len;
 		q->backlog_len[slot->sa->prio]--;
 		q->inflight_len++;
@@ -144,6 +153,7 @@ bool esp_ring_slot_take(struct esp_ring_queue *q, struct esp_ring_sa *sa,
 	slot->pkt.esp = pkt->esp;
 	slot->pkt.len = pkt->len;
 	slot->pkt.seq_hi = pkt->seq_hi;
+	slot->pkt.urgent = sa->prio == ESP_RING_PRIO_HIGH;
 	slot->pkt.cookie = (slot->pkt.cookie & ESP_RING_COOKIE_SLOT) |
 			   ((slot->pkt.cookie + BIT(16)) & ESP_RING_COOKIE_GEN);
 	atomic_set(&slot->token, slot->pkt.cookie);
@@ -245,6 +255,7 @@ int esp_ring_enqueue(struct esp_ring_sa *sa, struct sk_buff *skb,
 
 	if (!q->inflight_len)
 		choose_home(q);
+	esp_ring_queue_load(q, pkt->len);
 	taken = esp_ring_slot_take(q, sa, skb, pkt, now);
 	if (taken)
 		esp_ring_feed(q, false);
@@ -293,10 +304,12 @@ void esp_ring_queue_run(struct esp_ring_queue *q)
 void esp_ring_queue_abort(struct esp_ring_queue *q)
 {
 	struct esp_ring_slot *slot;
+	int prio;
 
 	spin_lock_bh(&q->lock);
-	list_for_each_entry(slot, &q->inflight, list)
-		esp_ring_slot_answer(slot, slot->pkt.cookie, -EIO);
+	for (prio = 0; prio < ESP_RING_NR_PRIOS; prio++)
+		list_for_each_entry(slot, &q->inflight[prio], list)
+			esp_ring_slot_answer(slot, slot->pkt.cookie, -EIO);
 	q->unrung = 0;
 	spin_unlock_bh(&q->lock);
 	esp_ring_schedule(q);
@@ -425,9 +438,10 @@ int esp_ring_queue_init(struct esp_ring_queue *q, struct esp_ring_engine *engine
 	q->dir = dir;
 	spin_lock_init(&q->lock);
 	INIT_LIST_HEAD(&q->free);
-	for (prio = 0; prio < ESP_RING_NR_PRIOS; prio++)
+	for (prio = 0; prio < ESP_RING_NR_PRIOS; prio++) {
 		INIT_LIST_HEAD(&q->backlog[prio]);
-	INIT_LIST_HEAD(&q->inflight);
+		INIT_LIST_HEAD(&q->inflight[prio]);
+	}
 	INIT_DELAYED_WORK(&q->watchdog, esp_ring_watchdog);
 	init_waitqueue_head(&q->idle);
 	INIT_CSD(&q->csd, esp_ring_csd, q);

@@ -10,6 +10,22 @@
 /* Until a completion pass that was asked for has surely had its turn. */
 #define GRACE	max(HZ / 50, 1)
 
+/* The packet that the engine has had longest, lock held. */
+static struct esp_ring_slot *oldest(const struct esp_ring_queue *q)
+{
+	struct esp_ring_slot *one, *first = NULL;
+	int prio;
+
+	for (prio = 0; prio < ESP_RING_NR_PRIOS; prio++) {
+		one = list_first_entry_or_null(&q->inflight[prio],
+					       struct esp_ring_slot, list);
+		if (!first || (one && time_before(one->submitted,
+						  first->submitted)))
+			first = one;
+	}
+	return first;
+}
+
 static void look_again(struct esp_ring_queue *q, unsigned long delay)
 {
 	q->watchdog_on = true;
@@ -66,7 +82,7 @@ static bool look(struct esp_ring_queue *q, const struct esp_ring_slot *slot,
  * @work: the queue's
  *
  * Packets are answered in any order but taken in order of submission, so the
- * first on the list has been there longest. An interrupt that got lost costs half
+ * first on a list has been there longest. An interrupt that got lost costs half
  * the timeout at most; a hang is found as soon as it is one, where softirqs run.
  */
 void esp_ring_watchdog(struct work_struct *work)
@@ -78,7 +94,7 @@ void esp_ring_watchdog(struct work_struct *work)
 
 	spin_lock_bh(&q->lock);
 	q->watchdog_on = false;
-	slot = list_first_entry_or_null(&q->inflight, struct esp_ring_slot, list);
+	slot = oldest(q);
 	if (slot)
 		ask = look(q, slot, &hung);
 	spin_unlock_bh(&q->lock);

@@ -10,7 +10,7 @@ export ESP_SA=/out/esp_sa
 SYSTEM=$(cat /share/system)
 SLOW=$(cat /share/slow)
 export SYSTEM SLOW
-# what the user said: SEED, LONG
+# what the user said: SEED, LONG and so on
 # shellcheck source=/dev/null
 . /share/env
 # shellcheck source=selftests/lib/lib.sh

@@ -3,7 +3,7 @@
 #
 # Every algorithm of the EIP-93 in modes and families, as data.sh.
 #
-# systems: en7581
+# systems: mt7621 en7581
 # timeout: 400
 # group: eip93data
 exec python3 "$LIB/../tools/eip93suite.py" data thin

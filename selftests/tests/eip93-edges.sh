@@ -4,7 +4,7 @@
 # Last numbers, windows, bulk and MTU on the EIP-93, as data-edges.sh.  Not e1000e: the boards have none,
 # and their second pair of virtio-net has no GSO that could be tested.
 #
-# systems: en7581
+# systems: mt7621 en7581
 # timeout: 300
 # group: eip93data
 exec python3 "$LIB/../tools/eip93suite.py" data edges -- \

@@ -3,7 +3,7 @@
 #
 # Order and rekeying on the EIP-93, as order.sh.
 #
-# systems: en7581
+# systems: mt7621 en7581
 # timeout: 300
 # group: eip93order
 exec python3 "$LIB/../tools/eip93suite.py" order

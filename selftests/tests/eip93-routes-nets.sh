@@ -8,4 +8,4 @@
 # timeout: 240
 # group: eip93routes
 exec python3 "$LIB/../tools/eip93suite.py" routes_nets -- \
-	"two templates" "GRE over ESP\$" forwarded flowtable marks "changes the port" "fq_codel on the port\$" unload
+	"two templates" forwarded flowtable marks "changes the port" "fq_codel on the port" unload

@@ -7,7 +7,7 @@
 # In the guest's own time, an instruction of any CPU being 2 ns: how busy the
 # host is makes no difference.
 #
-# timeout: 300
+# timeout: 240
 # group: load
 # qemu: -icount shift=1,sleep=off
 # nothing here is damaged, and there is much of it: not for tshark

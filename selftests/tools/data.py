@@ -9,6 +9,7 @@ every mode x family x ESN, once each.  first and last choose a part of the table
 of algorithms, so that machines can share it.  edges: what is not one of the
 table.
 """
+import errno
 import os
 import random
 import select
@@ -298,7 +299,7 @@ def small_mtu(a, b):
             x.send(b"x" * (n + 1))
             check(False, "a packet beyond the MTU was taken")
         except OSError as e:
-            check(e.errno == 90, "%s" % e)          # EMSGSIZE
+            check(e.errno == errno.EMSGSIZE, "%s" % e)
         check(not lab.udp_both(x, y, [n, n - 1]), "lost at the MTU")
     finally:
         lab.ip_batch(["link set va mtu 1500"])

@@ -9,17 +9,9 @@ import time
 
 import esplab as lab
 from esplab import check
+from lanes import Bulk, Lane, fault, faulty, lane_addresses
 
 TRACE = "/sys/kernel/tracing/"
-
-
-def faulty(**args):
-    lab.insmod("esp_ring_soft")
-    lab.insmod("esp_ring_faulty", " ".join("%s=%s" % i for i in args.items()))
-
-
-def fault(name, value, n=0):
-    lab.write("%sfaulty%d/%s" % (lab.FAULTY, n, name), "%d" % value)
 
 
 def on_engine(t):
@@ -43,6 +35,22 @@ def least_loaded(a, b):
     check([on_engine(t)[0] for t in tunnels(a, b, 2)] == ["faulty1"] * 2, "not balanced")
     for q in lab.kv("queues"):
         check(q["sas"] == (0 if q["engine"] == "soft" else 2), "%r" % q)
+
+
+def least_bytes(a, b):
+    """A loaded SA weighs more than several that are idle."""
+    faulty(engines=2, rating=300)
+    lane_addresses(6)
+    heavy = Lane(a, b, 0)
+    check(on_engine(heavy)[0] == "faulty0", "%r" % (on_engine(heavy),))
+    with Bulk([heavy.inner], rate=400 // lab.SLOW, size=1200):
+        time.sleep(1)
+        got = [on_engine(Lane(a, b, i))[0] for i in range(1, 5)]
+    check(got == ["faulty1"] * 4, "%r" % got)
+    # when it has been quiet for a while the number decides
+    time.sleep(4)
+    got = on_engine(Lane(a, b, 5))
+    check(got[0] == "faulty0", "%r" % (got,))
 
 
 def round_robin(a, b):
@@ -349,6 +357,7 @@ def engines_anew():
 
 lab.run_on_hosts((
     ("least loaded", least_loaded),
+    ("least loaded, by traffic", least_bytes),
     ("round robin", round_robin),
     ("rating", rated),
     ("bind", bound),

@@ -9,6 +9,7 @@ software; and when no host counted an error.
 import collections
 import contextlib
 import ctypes
+import errno
 import os
 import socket
 import struct
@@ -131,7 +132,7 @@ class Look:
         try:
             got = wire.frames()
         except OSError as e:
-            check(e.errno == 100, "%s: %s" % (wire.dev, e))     # ENETDOWN
+            check(e.errno == errno.ENETDOWN, "%s: %s" % (wire.dev, e))
             got = wire.frames()
         return [p for _, p in got]
 

@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Routes by the shape of the packets: options, extension headers, sizes, fragments,
 and what routers say about them."""
+import errno
 import select
 import socket
 import time
@@ -168,7 +169,7 @@ def pmtu_out(v6):
                 x.send(bytes(now - 27))
                 check(False, "one byte more is taken")
             except OSError as e:
-                check(e.errno == 90, "%s" % e)      # EMSGSIZE
+                check(e.errno == errno.EMSGSIZE, "%s" % e)
             x.close()
             y.close()
             lab.tcp_both(*t.inner, 100000 // lab.SLOW, ns_b="far")
@@ -182,7 +183,7 @@ def told(s, size):
         try:
             s.send(bytes(size))
         except OSError as e:
-            check(e.errno == 90, "%s" % e)      # EMSGSIZE
+            check(e.errno == errno.EMSGSIZE, "%s" % e)
             return True
         return False
 

@@ -13,32 +13,44 @@
 #define SOFT_SLOTS	1024	/* a power of two */
 
 /**
- * struct soft_queue - packets of one direction, waiting for a thread
+ * struct soft_ring - packets of one kind
  * @head: packets ever submitted. Single producer: the layer's submit
+ * @tail: packets ever taken, under &soft_queue.lock
+ * @pkt: the packets, at index modulo %SOFT_SLOTS. The layer never has more than
+ *	that many in the engine.
+ */
+struct soft_ring {
+	unsigned int head;
+	unsigned int tail ____cacheline_aligned_in_smp;
+	struct esp_ring_pkt *pkt[SOFT_SLOTS] ____cacheline_aligned_in_smp;
+};
+
+/**
+ * struct soft_queue - packets of one direction, waiting for a thread
  * @work_in: the work that they are, see SOFT_OVERHEAD
  * @q: the layer's queue
  * @lock: consumers: the threads, and stop
- * @tail: packets ever taken, under @lock
+ * @urgent_run: urgent packets taken since one that is not, under @lock
  * @work_out: the work that they are
  * @held: packets taken and not completed yet, under @lock
  * @stopped: packets are neither taken nor touched, under @lock
  * @idle: stop waits for @held to become 0
- * @pkt: the packets, at index modulo %SOFT_SLOTS. The layer never has more than
- *	that many in the engine.
+ * @urgent: packets that go first
+ * @usual: the others
  */
 struct soft_queue {
-	unsigned int head;
 	unsigned int work_in;
 	struct esp_ring_queue *q;
 
 	spinlock_t lock ____cacheline_aligned_in_smp;
-	unsigned int tail;
+	unsigned int urgent_run;
 	unsigned int work_out;
 	unsigned int held;
 	bool stopped;
 	wait_queue_head_t idle;
 
-	struct esp_ring_pkt *pkt[SOFT_SLOTS] ____cacheline_aligned_in_smp;
+	struct soft_ring urgent;
+	struct soft_ring usual;
 };
 
 /* worker.c */

@@ -24,6 +24,8 @@
 #define SOFT_BACKLOG	16384
 /* Work that a thread does before it tells the layer of it, while more waits. */
 #define SOFT_RELEASE	24576
+/* Urgent packets in a row while others wait. */
+#define SOFT_URGENT_RUN	32
 /* What a packet costs beside its bytes, in bytes. */
 #define SOFT_OVERHEAD	256
 
@@ -65,10 +67,15 @@ static struct cpumask soft_ready;
  */
 static struct cpumask soft_allowed;
 
+static unsigned int soft_in_ring(const struct soft_ring *r)
+{
+	return READ_ONCE(r->head) - READ_ONCE(r->tail);
+}
+
 /* Packets that wait. */
 static unsigned int soft_waiting(const struct soft_queue *sq)
 {
-	return READ_ONCE(sq->head) - READ_ONCE(sq->tail);
+	return soft_in_ring(&sq->urgent) + soft_in_ring(&sq->usual);
 }
 
 /* The work that they are. Racy: a snapshot is all that is needed. */
@@ -168,15 +175,16 @@ static void soft_kick(const struct soft_queue *sq)
 int soft_submit(struct esp_ring_queue *q, struct esp_ring_pkt *pkt)
 {
 	struct soft_queue *sq = &soft_queues[esp_ring_queue_dir(q)];
-	unsigned int head = sq->head;
+	struct soft_ring *r = pkt->urgent ? &sq->urgent : &sq->usual;
+	unsigned int head = r->head;
 
-	if (unlikely(head - READ_ONCE(sq->tail) >= SOFT_SLOTS))
+	if (unlikely(head - READ_ONCE(r->tail) >= SOFT_SLOTS))
 		return -EBUSY;
 	sq->q = q;
-	sq->pkt[head % SOFT_SLOTS] = pkt;
+	r->pkt[head % SOFT_SLOTS] = pkt;
 	WRITE_ONCE(sq->work_in, sq->work_in + pkt->len + SOFT_OVERHEAD);
 	/* the packet is there before soft_take() sees it counted */
-	smp_store_release(&sq->head, head + 1);
+	smp_store_release(&r->head, head + 1);
 	return 0;
 }
 
@@ -207,6 +215,17 @@ static bool soft_leave(const struct soft_queue *sq)
 	       !single_task_running();
 }
 
+/* Which ring is served next, under the lock of the queue. */
+static struct soft_ring *soft_next_ring(struct soft_queue *sq)
+{
+	if (!soft_in_ring(&sq->urgent) ||
+	    (sq->urgent_run >= SOFT_URGENT_RUN && soft_in_ring(&sq->usual))) {
+		sq->urgent_run = 0;
+		return &sq->usual;
+	}
+	return &sq->urgent;
+}
+
 /**
  * soft_take - take packets out of a queue
  * @sq: queue
@@ -220,25 +239,29 @@ static unsigned int soft_take(struct soft_queue *sq, struct esp_ring_pkt **pkts,
 			      struct soft_held *held)
 {
 	unsigned int n, i, awake, work = 0;
+	struct soft_ring *r;
 
 	if (!soft_waiting(sq) || soft_leave(sq))
 		return 0;
 	awake = max(atomic_read(&soft_nr_awake), 1);
 	spin_lock(&sq->lock);
+	r = soft_next_ring(sq);
 	/* pairs with the release in soft_submit() */
-	n = smp_load_acquire(&sq->head) - sq->tail;
+	n = smp_load_acquire(&r->head) - r->tail;
 	if (sq->stopped)
 		n = 0;
 	if (n)
 		n = clamp(n / (2 * awake), 1U, (unsigned int)SOFT_BATCH);
+	if (r == &sq->urgent)
+		sq->urgent_run += n;
 	for (i = 0; i < n; i++) {
-		pkts[i] = sq->pkt[(sq->tail + i) % SOFT_SLOTS];
+		pkts[i] = r->pkt[(r->tail + i) % SOFT_SLOTS];
 		work += pkts[i]->len + SOFT_OVERHEAD;
 	}
 	WRITE_ONCE(sq->work_out, sq->work_out + work);
 	sq->held += n;
 	/* the entries have been read before soft_submit() may reuse them */
-	smp_store_release(&sq->tail, sq->tail + n);
+	smp_store_release(&r->tail, r->tail + n);
 	spin_unlock(&sq->lock);
 	held->packets += n;
 	held->work += work;
@@ -281,7 +304,7 @@ static void soft_release_all(struct soft_worker *w)
  * @dir: of the queue
  *
  * The layer is told at once if nothing more waits, so that a lone packet does
- * not; otherwise now and then: each time can cost an interrupt on another CPU.
+ * not, and of urgent ones; otherwise now and then: each time can cost an interrupt on another CPU.
  *
  * Return: whether there was anything to do.
  */
@@ -291,6 +314,8 @@ static bool soft_serve(struct soft_worker *w, enum esp_ring_dir dir)
 	struct soft_held *held = &w->held[dir];
 	struct esp_ring_pkt *pkts[SOFT_BATCH];
 	unsigned int i, n = soft_take(sq, pkts, held);
+	/* of one ring, all of them or none; not to be read once answered */
+	bool urgent = n && pkts[0]->urgent;
 	int err;
 
 	if (n)
@@ -299,7 +324,7 @@ static bool soft_serve(struct soft_worker *w, enum esp_ring_dir dir)
 		err = esp_ring_soft_crypt(&w->ctx, pkts[i]);
 		esp_ring_complete(sq->q, pkts[i]->cookie, err);
 	}
-	if (!n || held->work >= SOFT_RELEASE || !soft_waiting(sq))
+	if (!n || held->work >= SOFT_RELEASE || urgent || !soft_waiting(sq))
 		soft_release(sq, held);
 	return n;
 }
@@ -447,7 +472,8 @@ int soft_start(struct esp_ring_engine *engine)
 		struct soft_queue *sq = &soft_queues[dir];
 
 		spin_lock(&sq->lock);
-		WRITE_ONCE(sq->tail, READ_ONCE(sq->head));
+		WRITE_ONCE(sq->urgent.tail, READ_ONCE(sq->urgent.head));
+		WRITE_ONCE(sq->usual.tail, READ_ONCE(sq->usual.head));
 		WRITE_ONCE(sq->work_out, READ_ONCE(sq->work_in));
 		WRITE_ONCE(sq->stopped, false);
 		spin_unlock(&sq->lock);
