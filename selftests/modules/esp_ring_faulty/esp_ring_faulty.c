@@ -74,7 +74,8 @@ MODULE_PARM_DESC(inflight, "bytes that are always let into an engine (default 0)
  * @tail: packets ever taken
  * @answered: packets ever answered since the last start
  * @submitted: packets ever submitted since the last start
- * @late_set: @late_cookie waits to be completed after stop
+ * @late_set: @late_cookie waits to be completed after stop; modules cannot xchg()
+ *	a bool on MIPS
  * @late_cookie: packet of the command "late"
  * @pkt: packets, at index modulo %FAULTY_SLOTS
  * @work: does the packets, one after the other
@@ -90,7 +91,7 @@ struct faulty_queue {
 	unsigned int tail;
 	unsigned int submitted;
 	unsigned int answered;
-	bool late_set;
+	int late_set;
 	u32 late_cookie;
 	struct esp_ring_pkt *pkt[FAULTY_SLOTS];
 	struct work_struct work;
@@ -182,7 +183,7 @@ static void faulty_sa_del(struct esp_ring_engine *engine, void *priv)
 
 	for (dir = 0; f->leaving && dir < ESP_RING_NR_DIRS; dir++)
 		if (READ_ONCE(f->queues[dir].stopped) &&
-		    xchg(&f->queues[dir].late_set, false))
+		    xchg(&f->queues[dir].late_set, 0))
 			faulty_too_late(&f->queues[dir]);
 	esp_ring_soft_sa_free(priv);
 }
@@ -299,7 +300,7 @@ static void faulty_packet(struct faulty_queue *fq, struct esp_ring_pkt *pkt)
 		return;
 	if (faulty_now(&f->latecomer)) {
 		fq->late_cookie = cookie;
-		fq->late_set = true;
+		fq->late_set = 1;
 		return;
 	}
 	faulty_answer(fq, cookie, err);
@@ -349,7 +350,7 @@ static void faulty_stop(struct esp_ring_engine *engine)
 		spin_unlock_bh(&fq->lock);
 		cancel_work_sync(&fq->work);
 		lost += fq->submitted - fq->answered;
-		if (!f->leaving && xchg(&fq->late_set, false))
+		if (!f->leaving && xchg(&fq->late_set, 0))
 			queue_delayed_work(faulty_wq, &fq->late,
 					   msecs_to_jiffies(FAULTY_LATE_MS));
 	}
