@@ -155,11 +155,13 @@ def test_checksums(m):
     is_(m.send(data)[:len(data)], data, "not asked for, nothing is changed")
     data = ether(ip(4, 50, os.urandom(50)), 0x800)
     is_(m.send(data, CHKSUM), data, "what is neither TCP nor UDP is left alone")
-    # a sum of 0 is sent as all ones: search for a payload that has it
-    data = next(struct.pack(">I", n) for n in range(1 << 17)
-                if l4_sum(4, UDP, udp(struct.pack(">I", n))) == 0)
-    is_(m.send(ether(ip(4, UDP, udp(data)), 0x800), CHKSUM)[40:42], b"\xff\xff",
-        "a UDP checksum of 0 becomes ffff")
+    # search for payloads whose sum is 0
+    for proto, make, want in ((UDP, udp, b"\xff\xff"), (TCP, tcp, b"\0\0")):
+        data = next(struct.pack(">I", n) for n in range(1 << 17)
+                    if l4_sum(4, proto, make(struct.pack(">I", n))) == 0)
+        at = 40 if proto == UDP else 50
+        is_(m.send(ether(ip(4, proto, make(data, 0x1234)), 0x800), CHKSUM)[at:at + 2], want,
+            f"a checksum of 0 in protocol {proto}")
 
 
 def test_tso(m):

@@ -255,7 +255,8 @@ def udp(data, check=0):
 def l4_of(proto, data, version):
     """The same with a right checksum."""
     make = tcp if proto == TCP else udp
-    return make(data, l4_sum(version, proto, make(data)) or 0xffff)
+    value = l4_sum(version, proto, make(data))
+    return make(data, value or (0xffff if proto == UDP else 0))
 
 
 KIND = {4: 0x0800, 6: 0x86dd}

@@ -54,7 +54,10 @@ void mtk_fe_parse(uint8_t *frame, size_t len, bool tagged, MTKParsed *p)
     p->l4_proto = p->tcp ? IP_PROTO_TCP : IP_PROTO_UDP;
 }
 
-/* The checksum of TCP or UDP over what the IP header says is there */
+/*
+ * The checksum of TCP or UDP over what the IP header says is there. Only UDP,
+ * where 0 stands for none, sends ones instead.
+ */
 static void checksum_l4(uint8_t *frame, size_t len, const MTKParsed *p)
 {
     uint8_t *l3 = frame + p->l3, *l4 = frame + p->l4;
@@ -80,7 +83,8 @@ static void checksum_l4(uint8_t *frame, size_t len, const MTKParsed *p)
                                            p->l4_proto, &seq);
     }
     sum += net_checksum_add_cont(size, l4, seq);
-    stw_be_p(l4 + field, net_checksum_finish_nozero(sum));
+    stw_be_p(l4 + field, p->udp ? net_checksum_finish_nozero(sum)
+                                : net_checksum_finish(sum));
 }
 
 void mtk_fe_checksum(uint8_t *frame, size_t len, const MTKParsed *p)
