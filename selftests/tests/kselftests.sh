@@ -4,6 +4,7 @@
 # The kernel's own selftests, without and with every SA offloaded: the same results.
 # LONG=1: all of them, half an hour.
 #
+# systems: trixie bookworm bpo
 # timeout: 400
 # group: kselftests
 # needs: kselftests

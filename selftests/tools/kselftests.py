@@ -28,7 +28,6 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 GIVEN = os.path.join(os.environ["SHARE"], "kselftests")
 WORK = "/tmp/kselftests"
 LONG = os.environ.get("LONG")
-DEBUG = os.environ.get("SYSTEM") == "debug"
 
 VTI = ["pmtu_vti4_exception", "pmtu_vti6_exception", "pmtu_vti4_udp_exception",
        "pmtu_vti6_udp_exception", "pmtu_vti4_udp_routed_exception",
