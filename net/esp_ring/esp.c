@@ -261,6 +261,9 @@ int esp_ring_esp_software(struct esp_ring_sa *sa, struct xfrm_state *x,
 	if (p->dir == ESP_RING_DECRYPT)
 		return esp_ring_stack_input(x, skb);
 
+	/* What the stack's IV is made of: never without it. */
+	esp.seqno = cpu_to_be64(XFRM_SKB_CB(skb)->seq.output.low |
+				(u64)XFRM_SKB_CB(skb)->seq.output.hi << 32);
 	esp.esph = (struct ip_esp_hdr *)pkt->esp;
 	esp.clen = pkt->len - sizeof(*esp.esph) - p->iv_len - p->icv_len;
 	return output_tail(x, skb, &esp);

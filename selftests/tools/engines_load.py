@@ -164,11 +164,6 @@ def urgent_in(a, b):
            lambda: fault("delay_us", 1000 * lab.SLOW))
 
 
-def urgent_soft(a, b):
-    """The software engine, as fast as it is."""
-    urgent(a, b, "soft", lambda t: Bulk([t.inner]), 100, 60)
-
-
 def engines_anew():
     lab.rmmod("esp_ring_faulty")
     lab.load()
@@ -188,5 +183,4 @@ lab.run_on_hosts((
      dies("silent, alone", "software", 1, alone=True, silent=True)),
     ("urgent round trip beside outbound bulk", urgent_out),
     ("urgent round trip beside inbound bulk", urgent_in),
-    ("urgent round trip, software engine", urgent_soft),
 ), ("esp_ring_faulty", "esp_ring_soft", "esp_ring"), "v", before=engines_anew)
