@@ -265,7 +265,7 @@ def autoload(_a, _b):
 
 
 def main():
-    lab.insmod("esp_ring")
+    lab.load()
     lab.insmod("esp_ring_faulty", " ".join("%s=%s" % i for i in RATED_HIGHER.items()))
     eip93lab.insmod()
     lab.hosts_up()
