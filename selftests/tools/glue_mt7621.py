@@ -95,7 +95,7 @@ def autoload(_a, _b):
 
 
 def set_up():
-    lab.insmod("esp_ring")
+    lab.load()
     lab.insmod("esp_ring_faulty", "rating=900")
     eip93lab.insmod()
     lab.sh("ip netns add %s; ip link set p-wan netns %s; ip -n %s link set lo up; "
@@ -126,7 +126,7 @@ def main():
     def leave():
         a.flush_all()
         b.flush_all()
-        for m in (GLUE, "esp_ring_faulty", "esp_ring_eip93", "esp_ring"):
+        for m in (GLUE, "esp_ring_faulty", "esp_ring_soft", "esp_ring_eip93", "esp_ring"):
             lab.rmmod(m)
         lab.sh("ip addr flush dev wan; ip netns del " + HOST)
 
