@@ -139,10 +139,5 @@ int eip93_caps_find(struct eip93 *e, bool legacy)
 			e->nr_algs++;
 		}
 	}
-	if (!e->nr_algs)
-		return -ENODEV;
-	e->ring.times_out = eip93_selftest_timeout(e);
-	if (!e->ring.times_out)
-		dev_info(e->dev, "no timeout of results: an interrupt for each where they are few\n");
-	return 0;
+	return e->nr_algs ? 0 : -ENODEV;
 }

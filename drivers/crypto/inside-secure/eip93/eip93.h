@@ -36,12 +36,6 @@
 #define EIP93_CIPHERS		4
 #define EIP93_AUTHS		3
 #define EIP93_MAX_ALGS		(EIP93_CIPHERS * EIP93_AUTHS)
-/*
- * The interrupt's timeout, 2^(n + 10) clocks from the first result on (so the
- * in-tree driver). Long: some 40 ms, which the number of packets of the
- * threshold does not take, or it would be this that raises the interrupts.
- */
-#define EIP93_TIMEOUT_LONG	13
 
 /**
  * struct eip93_sa - the layer's handle of an SA
@@ -173,15 +167,9 @@ enum eip93_run {
  * @result_lock: protects what follows
  * @tail: results taken, counts like @head
  * @acks: writes of RD_COUNT
- * @thresh_reg: RING_THRESH
+ * @thresh_base: the rest of RING_THRESH
  * @thresh: what the interrupt's threshold is set to
  * @thresh_writes: how often it was changed
- * @times_out: the engine tells of results that have waited for a time
- * @waiting: results may wait for others, see irq.c
- * @rate_since: jiffies when @waiting was decided
- * @rate_tail: @tail at that time
- * @rate_acks: @acks at that time
- * @no_wait_before: jiffies; waiting has brought nothing
  * @missed: results were taken that no interrupt had told of
  * @pollers: bit for each queue whose NAPI polls; atomic bit operations
  * @masked: the interrupt is; set by its handler
@@ -206,15 +194,9 @@ struct eip93_ring {
 	spinlock_t result_lock ____cacheline_aligned_in_smp;
 	unsigned int tail;
 	unsigned long acks;
-	u32 thresh_reg;
+	u32 thresh_base;
 	unsigned int thresh;
 	unsigned long thresh_writes;
-	bool times_out;
-	bool waiting;
-	unsigned long rate_since;
-	unsigned int rate_tail;
-	unsigned long rate_acks;
-	unsigned long no_wait_before;
 	bool missed;
 
 	unsigned long pollers;
@@ -325,7 +307,6 @@ void eip93_ring_forget(struct eip93 *e, bool answer);
 int eip93_irq_get(struct eip93 *e);
 void eip93_irq_on(struct eip93 *e);
 void eip93_irq_off(struct eip93 *e);
-void eip93_irq_when(struct eip93 *e, unsigned int thresh, unsigned int exp);
 bool eip93_arm(struct esp_ring_queue *q);
 
 /* sa.c */
@@ -353,7 +334,6 @@ int eip93_caps_find(struct eip93 *e, bool legacy);
 /* selftest.c */
 int eip93_selftest(struct eip93 *e, const struct esp_ring_alg *alg,
 		   unsigned int key_len, unsigned int icv_len, bool esn);
-bool eip93_selftest_timeout(struct eip93 *e);
 
 /* debugfs.c */
 void eip93_debugfs_add(struct eip93 *e);

@@ -11,17 +11,9 @@
  * to EIP93_THRESH_MAX; the last quarter is for the time until NAPI runs. As the
  * threshold is always below what is to come, it is always reached; the engine's
  * timeout is for one that stops half-way.
- *
- * Small packets the engine does faster than the CPU, so that there is never more
- * than one to wait for, and each has its interrupt. Where results come at such a
- * rate they may wait for others that are not there yet, but not longer than a
- * short timeout; only where the engine was seen to have one (self test), and not
- * where waiting brings nothing: who sends only when the answer is there gets
- * slower by it, and has it no more for a second.
  */
 #include <linux/bitfield.h>
 #include <linux/interrupt.h>
-#include <linux/jiffies.h>
 #include <linux/math.h>
 
 #include "eip93.h"
@@ -31,10 +23,6 @@
 #define EIP93_THRESH_STEP	4
 /* Below that the answer comes at once. */
 #define EIP93_THRESH_FROM	8
-/* Results a second from which on they may wait, for so many, for 75 us. */
-#define EIP93_WAIT_RATE		20000
-#define EIP93_WAIT_THRESH	8
-#define EIP93_WAIT_TIMEOUT	4
 
 /* Whose result comes next. A hint: what it reads may change under way. */
 static struct esp_ring_queue *next_queue(const struct eip93 *e)
@@ -115,69 +103,23 @@ void eip93_irq_off(struct eip93 *e)
 	synchronize_irq(e->irq);
 }
 
-/**
- * eip93_irq_when - set when results raise the interrupt
- * @e: the device; result_lock is held, or nobody is there
- * @thresh: when more than so many wait
- * @exp: or one has waited for 2^(exp + 10) clocks
- *
- * The register is written only when that changes.
- */
-void eip93_irq_when(struct eip93 *e, unsigned int thresh, unsigned int exp)
-{
-	struct eip93_ring *r = &e->ring;
-	u32 reg = FIELD_PREP(EIP93_RDR_THRESH, thresh) |
-		  FIELD_PREP(EIP93_RD_TIMEOUT, exp) | EIP93_RD_TIMEOUT_EN;
-
-	if (reg == r->thresh_reg)
-		return;
-
-	r->thresh = thresh;
-	r->thresh_reg = reg;
-	r->thresh_writes++;
-	eip93_write(e, EIP93_RING_THRESH, reg);
-}
-
-/* Decided once a tick: whether results may wait for others. */
-static bool may_wait(struct eip93_ring *r)
-{
-	unsigned long ticks = jiffies - r->rate_since;
-	unsigned long passes = r->acks - r->rate_acks;
-	unsigned int results = r->tail - r->rate_tail;
-	unsigned long rate;
-
-	if (!ticks || !r->times_out)
-		return r->waiting;
-
-	rate = results / ticks;
-	if (r->waiting && rate >= EIP93_WAIT_RATE / 4 / HZ &&
-	    results < 2 * passes)
-		r->no_wait_before = jiffies + HZ;
-	r->waiting = rate >= EIP93_WAIT_RATE / HZ &&
-		     time_after_eq(jiffies, r->no_wait_before);
-	r->rate_since = jiffies;
-	r->rate_tail = r->tail;
-	r->rate_acks = r->acks;
-	return r->waiting;
-}
-
-/* result_lock is held. */
+/* result_lock is held. A register is written only when the value changes. */
 static void moderate(struct eip93 *e)
 {
 	struct eip93_ring *r = &e->ring;
 	unsigned int todo = READ_ONCE(r->rung) - r->tail;
-	bool wait = may_wait(r);
-	unsigned int thresh;
+	unsigned int thresh = 0;
 
-	if (todo >= EIP93_THRESH_FROM) {
+	if (todo >= EIP93_THRESH_FROM)
 		thresh = min_t(unsigned int, EIP93_THRESH_MAX,
 			       round_down(todo - todo / 4, EIP93_THRESH_STEP));
-		eip93_irq_when(e, thresh, EIP93_TIMEOUT_LONG);
-	} else if (wait) {
-		eip93_irq_when(e, EIP93_WAIT_THRESH, EIP93_WAIT_TIMEOUT);
-	} else {
-		eip93_irq_when(e, 0, EIP93_TIMEOUT_LONG);
-	}
+	if (thresh == r->thresh)
+		return;
+
+	r->thresh = thresh;
+	r->thresh_writes++;
+	eip93_write(e, EIP93_RING_THRESH, r->thresh_base |
+		    FIELD_PREP(EIP93_RDR_THRESH, thresh));
 }
 
 /**

@@ -10,7 +10,6 @@
  */
 #include <linux/bitfield.h>
 #include <linux/dma-mapping.h>
-#include <linux/jiffies.h>
 #include <linux/slab.h>
 
 #include "eip93.h"
@@ -38,7 +37,6 @@ int eip93_ring_init(struct eip93 *e, unsigned int size)
 	int dir, err;
 
 	r->size = size;
-	r->no_wait_before = jiffies;
 	spin_lock_init(&r->submit_lock);
 	spin_lock_init(&r->result_lock);
 	r->cdr = dmam_alloc_coherent(e->dev, size * sizeof(*r->cdr),
@@ -370,8 +368,6 @@ void eip93_ring_forget(struct eip93 *e, bool answer)
 	r->head = 0;
 	WRITE_ONCE(r->rung, 0);
 	WRITE_ONCE(r->tail, 0);
-	r->rate_tail = 0;
-	r->waiting = false;
 	memset(r->cdr, 0, r->size * sizeof(*r->cdr));
 	memset(r->rdr, 0, r->size * sizeof(*r->rdr));
 	spin_unlock_bh(&r->submit_lock);

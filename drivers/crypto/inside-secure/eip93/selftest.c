@@ -23,7 +23,6 @@
 #define TEST_KEY_MAX		64
 #define TEST_SEQ_HI		0x00c0ffee
 #define TEST_TIMEOUT_MS		100
-#define TEST_TELL_MS		10
 #define CTR_NONCE		4
 #define DES3_BLOCK		8
 #define AES_BLOCK		16
@@ -111,7 +110,7 @@ static int wait_packet(struct eip93 *e, struct eip93_queue *eq)
 	return -ETIMEDOUT;
 }
 
-static int start_packet(struct eip93 *e, struct test *t, struct eip93_sa *sa)
+static int run_packet(struct eip93 *e, struct test *t, struct eip93_sa *sa)
 {
 	int err;
 
@@ -125,12 +124,7 @@ static int start_packet(struct eip93 *e, struct test *t, struct eip93_sa *sa)
 	if (!err)
 		eip93_ring_doorbell(e);
 	local_bh_enable();
-	return err;
-}
-
-static int run_packet(struct eip93 *e, struct test *t, struct eip93_sa *sa)
-{
-	return start_packet(e, t, sa) ?: wait_packet(e, &e->queue[t->p.dir]);
+	return err ?: wait_packet(e, &e->queue[t->p.dir]);
 }
 
 /* The ICV over what is there, by the kernel. */
@@ -257,14 +251,6 @@ static int test_both(struct eip93 *e, struct test *t)
 	return err;
 }
 
-/* A packet's memory is not ours to free before the engine stands. */
-static int take_back(struct eip93 *e)
-{
-	eip93_hw_stop(e);
-	eip93_ring_forget(e, false);
-	return eip93_hw_start(e);
-}
-
 /**
  * eip93_selftest - try one transform in both directions
  * @e: the device, started; the ring is %EIP93_TESTING
@@ -292,65 +278,15 @@ int eip93_selftest(struct eip93 *e, const struct esp_ring_alg *alg,
 		goto out;
 	set_params(t, alg, key_len, icv_len, esn);
 	err = test_both(e, t);
-	if (err == -ETIMEDOUT && take_back(e))
-		err = -ENODEV;
+	if (err == -ETIMEDOUT) {
+		/* Its memory is not ours to free before the engine stands. */
+		eip93_hw_stop(e);
+		eip93_ring_forget(e, false);
+		if (eip93_hw_start(e))
+			err = -ENODEV;
+	}
 	kfree(t->buf);
 out:
 	kfree(t);
 	return err;
-}
-
-/* One packet, and whether its result is told of although more are wanted. */
-static bool told_of_one(struct eip93 *e, struct test *t, struct eip93_sa *sa)
-{
-	bool told = false;
-	int i, err;
-
-	eip93_irq_when(e, e->ring.size / 2, 0);
-	eip93_write(e, EIP93_INT_STATUS, EIP93_INT_ALL);
-	err = start_packet(e, t, sa);
-	for (i = 0; i < TEST_TELL_MS * 10 && !err && !told; i++) {
-		usleep_range(100, 200);
-		told = eip93_read(e, EIP93_INT_RAW) & EIP93_INT_RDR;
-	}
-	err = err ?: wait_packet(e, &e->queue[t->p.dir]);
-	if (err == -ETIMEDOUT)
-		take_back(e);
-	eip93_irq_when(e, 0, EIP93_TIMEOUT_LONG);
-	eip93_write(e, EIP93_INT_STATUS, EIP93_INT_ALL);
-	return told && !err;
-}
-
-/**
- * eip93_selftest_timeout - whether a single result is told of after a time
- * @e: the device, as for eip93_selftest(), which has passed for the first
- *	transform
- *
- * Process context.
- *
- * Return: whether it is, although the threshold has not been reached.
- */
-bool eip93_selftest_timeout(struct eip93 *e)
-{
-	const struct esp_ring_alg *alg = &e->algs[0];
-	struct test *t = kzalloc(sizeof(*t), GFP_KERNEL);
-	struct eip93_sa *sa;
-	bool told = false;
-
-	if (!t)
-		return false;
-	t->buf = kzalloc(TEST_MAX, GFP_KERNEL);
-	if (t->buf) {
-		set_params(t, alg, fls64(alg->key_lens) - 1,
-			   fls64(alg->icv_lens) - 1, false);
-		t->p.dir = ESP_RING_ENCRYPT;
-		sa = eip93_sa_new(e, &t->p, NULL);
-		if (!IS_ERR(sa)) {
-			told = told_of_one(e, t, sa);
-			eip93_sa_free(e, sa);
-		}
-	}
-	kfree(t->buf);
-	kfree(t);
-	return told;
 }
