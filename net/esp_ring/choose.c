@@ -229,8 +229,8 @@ static enum refusal engine_fits(const struct esp_ring_engine *engine,
 /* Both can do it. An engine beside the port comes first, or another would do its
  * work over a longer way; then the rating.
  */
-static bool prefer(const struct esp_ring_sa *sa, const struct esp_ring_engine *a,
-		   const struct esp_ring_engine *b)
+static bool prefer(const struct esp_ring_sa *sa, struct esp_ring_engine *a,
+		   struct esp_ring_engine *b)
 {
 	unsigned int a_rank = esp_ring_beside_rank(&sa->beside, a);
 	unsigned int b_rank = esp_ring_beside_rank(&sa->beside, b);

@@ -33,10 +33,10 @@ static u32 backlog_limit(const struct esp_ring_queue *q)
 }
 
 /* Called with q->lock held. */
-static struct esp_ring_slot *next_waiting(const struct esp_ring_queue *q)
+static struct esp_ring_slot *next_waiting(struct esp_ring_queue *q)
 {
-	const struct list_head *high = &q->backlog[ESP_RING_PRIO_HIGH];
-	const struct list_head *low = &q->backlog[ESP_RING_PRIO_LOW];
+	struct list_head *high = &q->backlog[ESP_RING_PRIO_HIGH];
+	struct list_head *low = &q->backlog[ESP_RING_PRIO_LOW];
 	bool low_turn = list_empty(high) || q->high_run >= ESP_RING_HIGH_BURST;
 
 	return list_first_entry_or_null(!list_empty(low) && low_turn ? low : high,

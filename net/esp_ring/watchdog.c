@@ -11,7 +11,7 @@
 #define GRACE	max(HZ / 50, 1)
 
 /* The packet that the engine has had longest, lock held. */
-static struct esp_ring_slot *oldest(const struct esp_ring_queue *q)
+static struct esp_ring_slot *oldest(struct esp_ring_queue *q)
 {
 	struct esp_ring_slot *one, *first = NULL;
 	int prio;
