@@ -30,7 +30,8 @@ ATTRS = ["/sys/kernel/debug/failslab/", "/sys/kernel/debug/fail_page_alloc/"]
 PLENTY = 1000000
 # between them are all modules, on x86-64
 AREA = (0xffffffffa0000000, 0xffffffffff000000)
-# no fault point of the kernel is behind these unless an area is used up
+# No fault point of the kernel is behind these unless an area is used up: what fails
+# and is counted before is kmemleak's note of the allocation, not the allocation.
 PERCPU = re.compile("pcpu_alloc|__alloc_percpu")
 
 # what these modules have no use for, and why
@@ -174,11 +175,17 @@ class Work:
 
     def many(self):
         """Until the per-CPU area that there is has been used up."""
+        self.refused = False
+
         def add():
             for n in range(3000):
                 self.a.add_sa("10.9.1.1", "10.9.1.2", 0x900000 + n, lab.ALGS["null-sha1"],
                               (b"", b"k" * 20), offload=(va(), 0))
-        quietly(add)
+
+        try:
+            add()
+        except lab.NlError:
+            self.refused = True
 
     def all(self):
         return (self.states, self.devices, self.engine, self.packets, self.wrapped)
@@ -229,6 +236,8 @@ class Suite:
             hits = self.faults.hits()
             self.faults.off()
             self.clear()
+            if PERCPU.match(site.callee) and not self.work.refused:
+                hits = 0
             if hits:
                 break
         self.works()
