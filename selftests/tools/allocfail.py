@@ -124,6 +124,7 @@ class Work:
 
     def __init__(self, a, b):
         self.a, self.b = a, b
+        self.refused = False
 
     def states(self):
         quietly(lambda: lab.write(lab.PARAMS + "high_prio", "reqid=9"))
