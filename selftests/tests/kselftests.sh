@@ -4,7 +4,8 @@
 # The kernel's own selftests, without and with every SA offloaded: the same results.
 # LONG=1: all of them, half an hour.
 #
-# systems: trixie bookworm bpo
+# Written for trixie bookworm bpo; not run there to its end yet, so:
+# systems: none
 # timeout: 400
 # group: kselftests
 # needs: kselftests
