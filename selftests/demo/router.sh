@@ -48,6 +48,10 @@ title "two $system machines: image and modules (made once, then cached)"
 share=$(python3 "$top/selftests/run.py" --share "$system") || failed "no machine"
 [ -n "$share" ] || failed "the modules do not build for $system"
 
+# two at once would write into one capture
+mkdir -p "$top/build"
+exec 9>"$top/build/demo-router.lock"
+flock -n 9 || failed "it runs already, in this directory"
 rm -rf "$dir"
 title "booting them"
 boot a server=on
