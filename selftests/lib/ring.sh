@@ -43,8 +43,8 @@ ring_load() {
 # fails if a module is still there after that time
 ring_unload() {
 	_secs=${1:-30}
-	for _m in esp_ring_mediatek esp_ring_airoha esp_ring_stmicro esp_ring_soft \
-		esp_ring_faulty esp_ring_eip93 esp_ring; do
+	for _m in esp_ring_mediatek esp_ring_airoha esp_ring_stmicro esp_ring_faulty \
+		esp_ring_soft esp_ring_eip93 esp_ring; do
 		! loaded $_m || wait_for "$_secs" rmmod $_m || {
 			note "$_m cannot be unloaded: $(rmmod $_m 2>&1)"
 			return 1

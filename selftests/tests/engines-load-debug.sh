@@ -10,4 +10,4 @@
 # timeout: 120
 # group: ports
 export ESP_SA=/dev/null
-exec python3 "$LIB/../tools/engines_load.py" 'dies'
+exec python3 "$LIB/../tools/engines_load.py" dies unloads
