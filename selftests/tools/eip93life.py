@@ -69,9 +69,10 @@ def suspended(alg, esn):
 def slow_when_suspended(a, b):
     """More is under way than ends in time: given back as errors, and counted."""
     t = lab.Tunnel(a, b, "cbc128-sha1", ("tunnel", 4, 4), window=1024)
-    ctl.speed(50000000)
     try:
         with lab.Load(t) as load:
+            ctl.speed(50000000)
+            time.sleep(0.3)
             start = time.monotonic()
             call("suspend")
             check(time.monotonic() - start < 3 * lab.SLOW, "suspend took long")
