@@ -48,7 +48,8 @@ def suspended(alg, esn):
     def test(a, b):
         t = lab.Tunnel(a, b, alg, ("tunnel", 4, 4), esn=esn, window=1024)
         was = eip.engine()["failures"], eip.counters()["resets"]
-        with lab.Load(t) as load:
+        # what piles up meanwhile comes at once: it shall fit the far NIC's ring
+        with lab.Load(t, 60) as load:
             for _ in range(2):
                 call("suspend")
                 # the watchdog has time to look
