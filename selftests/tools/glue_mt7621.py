@@ -101,7 +101,7 @@ def set_up():
     lab.sh("ip netns add %s; ip link set p-wan netns %s; ip -n %s link set lo up; "
            "ip -n %s link set p-wan up; ip -n %s addr add %s/24 dev p-wan" % (
                HOST, HOST, HOST, HOST, HOST, WAN[1]))
-    lab.sh("ip link set %s up; ip link set wan up; ip addr add %s/24 dev wan" % (
+    lab.sh("ip link set %s up; ip link set wan up; ip addr replace %s/24 dev wan" % (
         conduit(), WAN[0]))
     check(lab.wait_for(lambda: lab.read("/sys/class/net/wan/carrier").strip() == "1", 20),
           "wan has no link")
