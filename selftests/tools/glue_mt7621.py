@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 # SPDX-License-Identifier: GPL-2.0-only
 """Glue on an MT7621: the ports of mtk_eth_soc and, by DSA, of the switch behind it.
-The board's tree has no word about the engine: it is the only one.
+The board's tree names the engine (QEMU puts it there, see mt7621_boot.c).
 
 Another engine of a higher rating is there, too, and host "n-wan" behind wan."""
 import fnmatch
@@ -18,7 +18,7 @@ HOST = "n-wan"
 WAN = ("203.0.113.1", "203.0.113.2")
 SOCKETS = ("wan", "lan1", "lan2", "lan3", "lan4")
 CONTROLLER = "/sys/bus/platform/devices/1e100000.ethernet"
-BOUND = (ENGINE, "only-engine", "crypto@1e004000", GLUE)
+BOUND = (ENGINE, "esp-engine", "crypto@1e004000", GLUE)
 ANY = ("-", "any", "-", "-")
 
 
