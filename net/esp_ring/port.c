@@ -37,19 +37,18 @@ static bool ports_leaving;
 
 static DEFINE_MUTEX(patterns_mutex);
 static char patterns[PORTS_LEN] = "*";
+/* What is taken apart, in place of an allocation that could fail: patterns_mutex. */
+static char patterns_copy[PORTS_LEN];
 
 /* The last pattern that matches decides; "!" in front says no. */
 static bool name_wanted(const char *name)
 {
-	char *copy, *rest, *term;
+	char *rest = patterns_copy, *term;
 	bool wanted = false;
 
 	mutex_lock(&patterns_mutex);
-	copy = kstrdup(patterns, GFP_KERNEL);
-	mutex_unlock(&patterns_mutex);
-
-	rest = copy;
-	while (rest && (term = strsep(&rest, ",\n "))) {
+	strscpy(patterns_copy, patterns, PORTS_LEN);
+	while ((term = strsep(&rest, ",\n "))) {
 		bool yes = *term != '!';
 
 		if (!yes)
@@ -57,7 +56,7 @@ static bool name_wanted(const char *name)
 		if (*term && glob_match(term, name))
 			wanted = yes;
 	}
-	kfree(copy);
+	mutex_unlock(&patterns_mutex);
 	return wanted;
 }
 

@@ -20,6 +20,8 @@ static DEFINE_MUTEX(rules_mutex);
 static char high_prio[RULE_LEN];
 static char bind[RULE_LEN];
 static char completion_cpus[RULE_LEN];
+/* What is taken apart, in place of an allocation that could fail: rules_mutex. */
+static char rules_copy[RULE_LEN];
 
 /* A term is valid if @check says so; the first one that is not is reported. */
 static int set_rules(char *rules, const char *val,
@@ -67,27 +69,24 @@ static int get_rules(char *buffer, const struct kernel_param *kp)
 	return len;
 }
 
-/* Call @match for each term until it says true. */
+/* Call @match for each term until it says true. It is called under rules_mutex. */
 static bool any_rule(const char *rules,
 		     bool (*match)(const char *what, const char *which,
 				   void *arg), void *arg)
 {
-	char *copy, *rest, *term, *which;
+	char *rest = rules_copy, *term, *which;
 	bool found = false;
 
 	mutex_lock(&rules_mutex);
-	copy = *rules ? kstrdup(rules, GFP_KERNEL) : NULL;
-	mutex_unlock(&rules_mutex);
-
-	rest = copy;
-	while (!found && rest && (term = strsep(&rest, ",\n "))) {
+	strscpy(rules_copy, rules, RULE_LEN);
+	while (!found && (term = strsep(&rest, ",\n "))) {
 		which = strchr(term, '=');
 		if (!which)
 			continue;
 		*which++ = '\0';
 		found = match(term, which, arg);
 	}
-	kfree(copy);
+	mutex_unlock(&rules_mutex);
 	return found;
 }
 
