@@ -199,6 +199,9 @@ class Flow:
     def send(self, w):
         stop = []
         signal.signal(signal.SIGTERM, lambda *_: stop.append(1))
+        # QEMU's wire takes nothing more once 256 packets lie before a port that is
+        # down: a send that waits for it must not wait for ever
+        self.tx.settimeout(1)
         n = refused = 0
         fill = pattern(self.size, 1)
         start = time.monotonic()
