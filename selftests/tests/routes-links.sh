@@ -4,9 +4,7 @@
 # Routes by device: the port, VLAN, QinQ, bridge, macvlan, bonds, PPPoE, VRF, xfrm
 # interface, and a port that moves.
 #
-# Not on debug, where 802.3ad takes longer than a test may.
-#
-# systems: trixie bookworm bpo
+# systems: usual
 # timeout: 240
 # group: routes
 exec python3 "$LIB/../tools/routes_links.py"

@@ -4,9 +4,7 @@
 # Routes through GRE, VXLAN and ESP, of forwarded traffic, by policy, mark,
 # flowtable and queueing discipline.
 #
-# Not on debug, where 802.3ad takes longer than a test may.
-#
-# systems: trixie bookworm bpo
+# systems: usual
 # timeout: 240
 # group: routes
 exec python3 "$LIB/../tools/routes_nets.py"

@@ -4,9 +4,7 @@
 # Routes by what the packets are: options and extension headers, fragments, jumbo
 # frames, path MTU and "too big" both ways.
 #
-# Not on debug, where 802.3ad takes longer than a test may.
-#
-# systems: trixie bookworm bpo
+# systems: usual
 # timeout: 240
 # group: routes
 exec python3 "$LIB/../tools/routes_packets.py"
