@@ -5,7 +5,7 @@
 # LONG=1: all of them, half an hour.
 #
 # Written for trixie bookworm bpo; not run there to its end yet, so:
-# systems: none
+# systems: trixie bookworm bpo debug
 # timeout: 400
 # group: kselftests
 # needs: kselftests

@@ -5,7 +5,7 @@
 # SEED=N replays, STEPS=N and LONG=1 go on for longer.
 #
 # Written for the usual four; not run there to its end yet, so:
-# systems: none
+# systems: trixie bookworm bpo debug
 # timeout: 300
 # mem: 1536
 # group: stress
