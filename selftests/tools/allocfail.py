@@ -155,16 +155,18 @@ def va():
 
 
 class Work:
-    """Things to do that allocate, each leaves nothing behind."""
+    """Things to do that allocate, each leaves nothing behind; enough() says whether
+    that has happened which they are for."""
 
-    def __init__(self, a, b):
-        self.a, self.b = a, b
+    def __init__(self, a, b, enough):
+        self.a, self.b, self.enough = a, b, enough
 
     def states(self):
         quietly(lambda: lab.write(lab.PARAMS + "high_prio", "reqid=9"))
         quietly(lambda: lab.write(lab.PARAMS + "bind", "x*=soft"))
         for alg in ("gcm128", "cbc128-sha1", "chacha", "ccm128", "null-sha256"):
-            quietly(lambda n=alg: lab.Tunnel(self.a, self.b, n, ("tunnel", 4, 4)))
+            if not self.enough():
+                quietly(lambda n=alg: lab.Tunnel(self.a, self.b, n, ("tunnel", 4, 4)))
         # no AEAD has that name: the engine looks twice
         quietly(lambda: self.a.add_sa("10.9.1.1", "10.9.1.2", 0x800000, {"enc": "cbc(camellia)"},
                                       (b"k" * 16,), offload=(va(), 0)))
@@ -221,7 +223,8 @@ class Suite:
         lab.hosts_up()
         self.a, self.b = lab.both_hosts()
         self.faults = Faults() if os.path.exists(ATTRS[0] + "require-start") else None
-        self.work = Work(self.a, self.b)
+        self.searching = False
+        self.work = Work(self.a, self.b, lambda: self.searching and self.faults.hits())
 
     def clear(self):
         if self.faults:
@@ -257,7 +260,9 @@ class Suite:
             if not where:
                 return 0
             self.faults.on(where, where + 1, but)
+            self.searching = True
             what()
+            self.searching = False
             hits = self.faults.hits()
             self.faults.off()
             if hits:
