@@ -46,7 +46,7 @@ SCRIPTS = [
     Script("xfrm_policy.sh", None, [], 600),
     # as many at a time as there are subnets for; those not done in time are left.  Its
     # policies are for the outer addresses, its pings for the inner: they are not ESP.
-    Script("ipsec", ["24"], ["16"], 45, False),
+    Script("ipsec", ["24"], ["16"], 25, False),
 ]
 
 
