@@ -5,7 +5,8 @@
 Processes send random xfrm messages, change features and parameters, make and
 delete devices and name spaces, load and unload modules.  SEED=N makes each of them
 do what it did under that seed; how they interleave is the scheduler's business.
-STEPS=N: messages of each sender and round, LONG=1: ten times as many.
+STEPS=N: messages of each sender and round (300, on a debug kernel 100), LONG=1: ten
+times as many.
 
 After each round: nothing is left of it, and a tunnel works, offloaded.
 """
@@ -24,7 +25,8 @@ from stress_ops import Ops, Sender, WAYS
 import stress_user
 
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 31))
-STEPS = int(os.environ.get("STEPS") or (3000 if os.environ.get("LONG") else 300))
+STEPS = int(os.environ.get("STEPS") or
+            (3000 if os.environ.get("LONG") else 300) // (1 if lab.SLOW == 1 else 3))
 OUT = os.environ.get("OUT", "/tmp")
 REPLAY = "SEED=%d STEPS=%d make test T='%s/stress'" % (SEED, STEPS, os.environ.get("SYSTEM"))
 HOLDERS = ("esp4", "esp6", "esp4_offload", "esp6_offload")
