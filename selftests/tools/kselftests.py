@@ -40,7 +40,8 @@ Script = collections.namedtuple("Script", "file short long secs packets", defaul
 SCRIPTS = [
     Script("vrf-xfrm-tests.sh", [], [], 60),
     Script("l2tp.sh", [], [], 60),
-    Script("pmtu.sh", VTI[2:4], VTI, 60),
+    # ESP in UDP, where a state of it can be offloaded
+    Script("pmtu.sh", VTI[2:4] if lab.KVER >= (6, 2) else VTI[:2], VTI, 60),
     Script("xfrm_state.sh", STATE, [], 60),
     # its thousands of policies take minutes, whatever becomes of the states
     Script("xfrm_policy.sh", None, [], 600),
