@@ -27,7 +27,8 @@ ALLOCATES = re.compile(
     r"^(__kmalloc|kmalloc(?!_caches)|__kvmalloc|kvmalloc|kmemdup|kstrdup|kasprintf|pcpu_alloc|"
     r"__alloc_percpu|alloc_netdev|alloc_workqueue|pskb_expand_head|__pskb_pull_tail|"
     r"crypto_alloc|debugfs_create|smpboot_register|kmem_cache_alloc|vmalloc|vzalloc|kthread_create|"
-    r"__alloc_skb|alloc_pages|__get_free|skb_copy|skb_clone|__pskb_copy|alloc_cpumask|zalloc_cpumask)")
+    r"__alloc_skb|alloc_pages|__get_free|skb_copy|skb_clone|__pskb_copy|alloc_cpumask|"
+    r"zalloc_cpumask)")
 ATTRS = ["/sys/kernel/debug/failslab/", "/sys/kernel/debug/fail_page_alloc/"]
 PLENTY = 1000000
 # between them are all modules, on x86-64

@@ -41,7 +41,6 @@ static int nomem_pre(struct kprobe *p, struct pt_regs *regs)
 	instruction_pointer_set(regs, (unsigned long)no_memory);
 	return 1;
 }
-NOKPROBE_SYMBOL(nomem_pre);
 
 /* A probe with this one is not optimised, and may change the path of execution. */
 static void nomem_post(struct kprobe *p, struct pt_regs *regs,
