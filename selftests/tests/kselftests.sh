@@ -6,7 +6,7 @@
 #
 # Written for trixie bookworm bpo; not run there to its end yet, so:
 # systems: trixie bookworm bpo debug
-# timeout: 400
+# timeout: 600
 # group: kselftests
 # needs: kselftests
 # their packets stay within name spaces of their own

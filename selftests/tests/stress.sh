@@ -6,7 +6,7 @@
 #
 # Written for the usual four; not run there to its end yet, so:
 # systems: trixie bookworm bpo debug
-# timeout: 300
+# timeout: 600
 # mem: 1536
 # group: stress
 # what is sent is not meant to be decrypted
