@@ -4,7 +4,7 @@
 # Every allocation of the modules fails at least once.
 #
 # Written for debug; not run there to its end yet, so:
-# systems: none
+# systems: debug trixie bookworm bpo
 # timeout: 240
 # group: stress
 export ESP_SA=/dev/null

@@ -5,8 +5,8 @@
 # LONG=1: all of them, half an hour.
 #
 # Written for trixie bookworm bpo; not run there to its end yet, so:
-# systems: none
-# timeout: 400
+# systems: trixie bookworm bpo debug
+# timeout: 600
 # group: kselftests
 # needs: kselftests
 # their packets stay within name spaces of their own

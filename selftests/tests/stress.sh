@@ -5,8 +5,8 @@
 # SEED=N replays, STEPS=N and LONG=1 go on for longer.
 #
 # Written for the usual four; not run there to its end yet, so:
-# systems: none
-# timeout: 300
+# systems: trixie bookworm bpo debug
+# timeout: 600
 # mem: 1536
 # group: stress
 # what is sent is not meant to be decrypted

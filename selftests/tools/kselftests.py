@@ -34,17 +34,20 @@ VTI = ["pmtu_vti4_exception", "pmtu_vti6_exception", "pmtu_vti4_udp_exception",
        "pmtu_vti6_udp_routed_exception"]
 STATE = ["unreachable_ipv4", "mtu_ipv6_r2"]
 
-# name, arguments in short and in long form (None: not run), seconds in short form
-Script = collections.namedtuple("Script", "file short long secs")
+# name, arguments in short and in long form (None: not run), seconds in short form,
+# whether packets go through its states
+Script = collections.namedtuple("Script", "file short long secs packets", defaults=[True])
 SCRIPTS = [
     Script("vrf-xfrm-tests.sh", [], [], 60),
     Script("l2tp.sh", [], [], 60),
-    Script("pmtu.sh", VTI[2:4], VTI, 60),
+    # ESP in UDP, where a state of it can be offloaded
+    Script("pmtu.sh", VTI[2:4] if lab.KVER >= (6, 2) else VTI[:2], VTI, 60),
     Script("xfrm_state.sh", STATE, [], 60),
     # its thousands of policies take minutes, whatever becomes of the states
     Script("xfrm_policy.sh", None, [], 600),
-    # as many at a time as there are subnets for; those not done in time are left
-    Script("ipsec", ["24"], ["16"], 45),
+    # as many at a time as there are subnets for; those not done in time are left.  Its
+    # policies are for the outer addresses, its pings for the inner: they are not ESP.
+    Script("ipsec", ["24"], ["16"], 25, False),
 ]
 
 
@@ -218,9 +221,13 @@ class Suite:
         self.tap.ok(not bad, "%s says the same with every SA offloaded" % script.file,
                     "\n".join(bad) + "\nsee " + self.log(script, "offload"))
         if kinds or count["pass"]:
-            self.tap.ok(kinds["offloaded"] > 0 and packets > 0 and not kinds["software"],
-                        "%s: SAs were offloaded, and the engine had their packets" % script.file,
-                        "%r, %d packets" % (dict(kinds), packets))
+            self.tap.ok(kinds["offloaded"] > 0 and not kinds["software"] and
+                        (packets > 0 or not script.packets),
+                        "%s: SAs were offloaded%s" % (
+                            script.file, ", and the engine had their packets"
+                            if script.packets else ""),
+                        "%r, %d packets\n%s" % (dict(kinds), packets,
+                                                lab.read(lab.DEBUGFS + "refused")))
         else:
             self.tap.skip("%s: SAs were offloaded" % script.file, "it tested nothing here")
 

@@ -10,6 +10,8 @@
  *
  *   offloaded DEV in|out SPI     the kernel, asked afterwards, says so
  *   software DEV in|out SPI      it was asked for and has not been granted
+ *   by-if_id DEV in SPI          the same, of an xfrm interface's inbound state, which
+ *                                the layer leaves to software before 6.16
  *   refused DEV in|out SPI       there is no such state: the request failed
  *   left REASON SPI              the kernel would refuse the whole state
  */
@@ -263,8 +265,11 @@ static void report(const char *msg, const struct want *w,
 {
 	struct nlmsghdr *nlh = (struct nlmsghdr *)msg;
 	struct xfrm_usersa_info *x = NLMSG_DATA(nlh);
+	const char *result = outcome(x, find_attr(nlh, XFRMA_MARK), real);
 
-	note(outcome(x, find_attr(nlh, XFRMA_MARK), real), w, ntohl(x->id.spi));
+	if (!strcmp(result, "software") && w->inbound && find_attr(nlh, XFRMA_IF_ID))
+		result = "by-if_id";
+	note(result, w, ntohl(x->id.spi));
 }
 
 ssize_t send(int fd, const void *buf, size_t len, int flags)

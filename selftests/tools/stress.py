@@ -5,7 +5,8 @@
 Processes send random xfrm messages, change features and parameters, make and
 delete devices and name spaces, load and unload modules.  SEED=N makes each of them
 do what it did under that seed; how they interleave is the scheduler's business.
-STEPS=N: messages of each sender and round, LONG=1: ten times as many.
+STEPS=N: messages of each sender and round (300, on a debug kernel 100), LONG=1: ten
+times as many.
 
 After each round: nothing is left of it, and a tunnel works, offloaded.
 """
@@ -24,7 +25,8 @@ from stress_ops import Ops, Sender, WAYS
 import stress_user
 
 SEED = int(os.environ.get("SEED") or random.SystemRandom().randrange(1 << 31))
-STEPS = int(os.environ.get("STEPS") or (3000 if os.environ.get("LONG") else 300))
+STEPS = int(os.environ.get("STEPS") or
+            (3000 if os.environ.get("LONG") else 300) // (1 if lab.SLOW == 1 else 3))
 OUT = os.environ.get("OUT", "/tmp")
 REPLAY = "SEED=%d STEPS=%d make test T='%s/stress'" % (SEED, STEPS, os.environ.get("SYSTEM"))
 HOLDERS = ("esp4", "esp6", "esp4_offload", "esp6_offload")
@@ -35,9 +37,10 @@ class Actor:
     is told to stop.  What it does goes to a file, so that it outlives a crash."""
 
     def __init__(self, name, number, act, steps=0):
-        self.name = "%s%d" % (name, number)
+        self.name = "%s-%d" % (name, number)
         self.log = "%s/%s.log" % (OUT, self.name)
         self.steps = steps
+        self.status = None
         sys.stdout.flush()
         self.pid = os.fork()
         if not self.pid:
@@ -62,18 +65,21 @@ class Actor:
             status = 1
         os._exit(status)
 
-    def end(self, secs):
-        """Stops it if it does not end by itself.  Its status, or None."""
+    def end(self, secs, meanwhile=lambda: None):
+        """Stops it if it does not end by itself."""
         end = time.monotonic() + secs * lab.SLOW
         while True:
             pid, status = os.waitpid(self.pid, os.WNOHANG)
             if pid:
-                return os.waitstatus_to_exitcode(status)
+                self.status = os.waitstatus_to_exitcode(status)
+                return
             if time.monotonic() > end:
                 os.kill(self.pid, signal.SIGKILL)
                 os.waitpid(self.pid, 0)
-                return None
-            time.sleep(0.05)
+                self.status = "did not end"
+                return
+            meanwhile()
+            time.sleep(0.1)
 
     def done(self):
         return sum(1 for _ in open(self.log, encoding="ascii"))
@@ -102,12 +108,14 @@ def admin(seed):
     devices = ["va", "ea", "dm0", "vl0", "vt0", "br0"]
 
     def feature():
-        return "ethtool -K %s esp-hw-offload %s" % (rng.choice(devices), rng.choice(("on", "off")))
+        return "ethtool -K %s esp-hw-offload %s" % (
+            rng.choice(devices), rng.choice(("on", "on", "on", "off")))
 
     def parameter():
         name, values = rng.choice((
-            ("ports", ("*", "*,!ea", "va", "!*,va,d*", "")),
-            ("bind", ("", "va=soft", "*=faulty0", "ea=nobody")),
+            # most of them leave va as it was, so that there is something to disturb
+            ("ports", ("*", "*,!ea", "va", "!*,va,d*", "*", "*", "")),
+            ("bind", ("", "va=soft", "*=faulty0", "ea=nobody", "", "")),
             ("high_prio", ("", "reqid=41", "mark=1/3 reqid=43")),
             ("completion_cpus", ("", "soft.*=0", "*.decrypt=1", "soft.encrypt=99")),
             ("balance", ("least-loaded", "round-robin", "none")),
@@ -221,6 +229,34 @@ def sink(way):
     return s
 
 
+def empty(s):
+    try:
+        while True:
+            s.recv(1 << 16, socket.MSG_DONTWAIT)
+    except BlockingIOError:
+        pass
+
+
+class Engines:
+    """Packets of engines that come and go, as seen when one looks often."""
+
+    def __init__(self):
+        self.packets, self.last = 0, {}
+        self.look()
+        self.packets = 0
+
+    def look(self):
+        try:
+            now = {e["engine"]: e["packets"] for e in lab.kv("engines")}
+        except OSError:         # the layer is not there
+            now = {}
+        for name, packets in now.items():
+            # a new one counts from 0
+            last = self.last.get(name, 0)
+            self.packets += packets - (last if packets >= last else 0)
+        self.last = now
+
+
 def policies(a):
     for w in WAYS:
         p, q = w.inner()
@@ -269,9 +305,15 @@ class Bed:
         self.a, self.b = lab.both_hosts()
         self.before = None
         self.sinks = []
+        # a fragment that waits for the others keeps the state that it came by
+        for ns in (None, lab.PEER):
+            with lab.Ns(ns):
+                for name in ("ipv4/ipfrag_time", "ipv6/ip6frag_time"):
+                    lab.write("/proc/sys/net/" + name, "1")
 
     def clear(self):
-        """States first: nothing on its way is answered when policies are gone."""
+        """States first: nothing on its way is answered when policies are gone.  What
+        lies in a socket keeps the states that it came by."""
         for x in (self.a, self.b):
             try:
                 x.request(xfrmnl.FLUSHSA, b"\0\0\0\0")
@@ -282,6 +324,8 @@ class Bed:
             x.flush_all()
             for net in ("10.9.0.0/16", "fd09::/16"):
                 x.add_block(net, net)
+        for s in self.sinks:
+            empty(s)
 
     def works(self):
         """Nothing is left, and a new tunnel is offloaded and passes everything."""
@@ -289,7 +333,9 @@ class Bed:
         put_right()
         check(lab.wait_for(lambda: not lab.kv("sas") and
                            not any(e["sas"] for e in lab.kv("engines")), 30),
-              "left behind: %r %r" % (lab.kv("sas"), lab.kv("engines")))
+              "left behind: %s; %s" % (
+                  ", ".join("%(spi)s %(queue)s %(port)s" % d for d in lab.kv("sas")),
+                  ", ".join("%(engine)s %(sas)s SAs" % d for d in lab.kv("engines"))))
         for alg, shape in (("gcm128", ("tunnel", 4, 4)), ("cbc128-sha1", ("transport", 6, 6))):
             t = lab.Tunnel(self.a, self.b, alg, shape, window=256)
             check(t.offloaded() == (True, True), "not offloaded: %r" % t.warnings)
@@ -317,31 +363,37 @@ class Bed:
         check(lab.wait_for(lambda: not more(), 10), "references that grew: %r" % more())
 
     def round(self, number, senders, others):
-        """senders of messages, and the other actors by name, with traffic"""
+        """senders of messages, and others by name, with traffic.  Who has a number
+        of steps does them all; the rest goes on until then."""
         def test():
             bed(self.b)
             policies(self.a)
             # so that no datagram is answered by an error
             self.sinks = self.sinks or [sink(w) for w in WAYS]
-            actors = [Actor("messages%d-" % number, n, messages, STEPS)
-                      for n in range(senders)]
-            rest = [Actor("%s%d-" % (name, number), 0, act) for name, act in others]
-            rest += [Actor("traffic%d-" % number, 0, traffic(None, True)),
-                     Actor("traffic%d-" % number, 1, traffic(lab.PEER, False))]
-            start = time.monotonic()
-            bad = ["%s: %s" % (x.name, why) for x, why in
-                   [(x, x.end(120 + STEPS / 5)) for x in actors] if why != 0]
+            start, count = time.monotonic(), Engines()
+            busy = [Actor("%s%d" % (name, number), 0, act, max(5, STEPS // part))
+                    for name, act, part in others]
+            talk = [Actor("messages%d" % number, n, messages, 0 if busy else STEPS)
+                    for n in range(senders)]
+            flow = [Actor("traffic%d" % number, n, traffic(*where))
+                    for n, where in enumerate(((None, True), (lab.PEER, False)))]
+            first, rest = (busy, talk + flow) if busy else (talk, flow)
+            for x in first:
+                x.end(120 + STEPS / 2, count.look)
             for x in rest:
                 os.kill(x.pid, signal.SIGTERM)
-            bad += ["%s: %s" % (x.name, why) for x, why in
-                    [(x, x.end(60)) for x in rest] if why != 0]
+            for x in rest:
+                x.end(60, count.look)
             lab.note("%s in %.0f s" % (", ".join("%s %d" % (x.name, x.done())
-                                                 for x in actors + rest[:-2]),
+                                                 for x in talk + busy),
                                        time.monotonic() - start))
-            lab.note("traffic: %s" % "; ".join(lab.read(x.log).splitlines()[-1:][0].partition(
-                " ")[2] for x in rest[-2:] if lab.read(x.log)))
+            lab.note("datagrams: %s; %d packets by engines" % (
+                "; ".join(lab.read(x.log).splitlines()[-1:][0].partition(" ")[2]
+                          for x in flow if lab.read(x.log)), count.packets))
+            bad = ["%s: %s" % (x.name, x.status) for x in first + rest if x.status != 0]
             check(not bad, "did not end well: %s\n%s" % (", ".join(bad), REPLAY))
             try:
+                check(count.packets > 0, "no engine had anything to do")
                 self.works()
             except lab.Fail as e:
                 raise lab.Fail("%s\n%s" % (e, REPLAY)) from e
@@ -390,7 +442,9 @@ def main():
             return fn(b.a, b.b)
         return test
 
-    people, machines = ("admin", admin), ("engines", engines)
+    # of which STEPS, which is for messages, is so many times as much
+    people, machines = ("admin", admin, 3), ("engines", engines, 6)
+    user = ("user", stress_user.actor, 60)
     lab.run_tests([
         ("a seed makes the same sequence again", fresh(same_again)),
         ("SAs offloaded in the wrong direction", fresh(wrong_direction)),
@@ -399,8 +453,7 @@ def main():
         ("messages from three senders", b.round(1, 3, ())),
         ("messages, devices and features", b.round(2, 2, (people,))),
         ("messages, engines and modules", b.round(3, 2, (machines,))),
-        ("all at once, and an unprivileged user", b.round(4, 3, (
-            people, machines, ("user", stress_user.actor)))),
+        ("all at once, and an unprivileged user", b.round(4, 3, (people, machines, user))),
     ])
 
 

@@ -295,10 +295,12 @@ static struct crypto_aead *soft_tfm_new(const struct esp_ring_sa_params *params,
 		    params->cipher != ESP_RING_CIPHER_ANY);
 	if (!*authenc) {
 		tfm = soft_tfm_alloc(params->cipher_name, params, false);
-		if (PTR_ERR(tfm) != -ENOENT ||
-		    params->cipher != ESP_RING_CIPHER_ANY)
+		if (!IS_ERR(tfm) || params->cipher != ESP_RING_CIPHER_ANY)
 			return tfm;
-		/* no AEAD: a cipher unknown to the layer, without integrity */
+		/*
+		 * No AEAD, which is -ENOENT or, from a template, -EINVAL: a cipher
+		 * unknown to the layer, without integrity.
+		 */
 		*authenc = true;
 	}
 	if (snprintf(name, sizeof(name), "%s(%s,%s)",
