@@ -17,7 +17,7 @@
  *
  *  0x000 magic "PLAY"            0x004 frames in the file
  *  0x008 total; a write starts   0x00c warm
- *  0x010 1: running
+ *  0x010 1: running             0x014 speed of the wires in Kbit/s, 0: no limit
  *  0x020 + 0x10 n: port n: +0 first frame, +4 how many, 0: none, +8 window
  *  0x100 + 8 n: 64 bits; reading the low word latches the high one:
  *      0 ns, 1 instructions, 2 ns of them the engine was busy,
@@ -41,6 +41,7 @@
 #define CTL_TOTAL       0x008
 #define CTL_WARM        0x00c
 #define CTL_RUNNING     0x010
+#define CTL_KBIT_S      0x014
 #define CTL_PORT        0x020
 #define CTL_PORT_END    0x03c
 #define CTL_STATS       0x100
@@ -266,6 +267,8 @@ static uint64_t ctl_read(void *opaque, hwaddr addr, unsigned size)
         return s->warm;
     case CTL_RUNNING:
         return s->running;
+    case CTL_KBIT_S:
+        return s->wire_bps / 1000;
     case CTL_PORT ... CTL_PORT_END:
         return port_reg(s, addr) ? *port_reg(s, addr) : 0;
     case CTL_STATS ... CTL_STATS + 8 * STATS - 4:
@@ -289,6 +292,9 @@ static void ctl_write(void *opaque, hwaddr addr, uint64_t val, unsigned size)
         break;
     case CTL_WARM:
         s->warm = val;
+        break;
+    case CTL_KBIT_S:
+        s->wire_bps = val * 1000;
         break;
     case CTL_PORT ... CTL_PORT_END:
         if (!s->running && port_reg(s, addr)) {
