@@ -49,6 +49,8 @@ class Results:
         for run, s in enumerate(lines, 1):
             variant, way, alg, size = s["case"].split("/")
             key = (variant, way, None if is_plain(variant) else alg, number(size))
+            total, user, _ = self.profile[run]
+            s["kernel"] = total - user
             self.s[key], self.runs[key] = s, run
         self.algs = list(dict.fromkeys(k[2] for k in self.s if k[2])) or [FIRST]
         self.sizes = [x for x in c.SIZES if any(k[3] == x for k in self.s)]
@@ -58,9 +60,9 @@ class Results:
         return self.s.get((variant, way, None if is_plain(variant) else alg, size))
 
     def insns(self, *key):
-        """Kernel instructions for a packet: in the window all user space sleeps."""
+        """Kernel instructions for a packet."""
         s = self.get(*key)
-        return s and s["insns"] / (s["from_wan"] + s["from_lan"])
+        return s and s["kernel"] / (s["from_wan"] + s["from_lan"])
 
     def rates(self, *key):
         """Mbit/s of IP packets from host to host: to the WAN, and from there."""
@@ -75,10 +77,10 @@ class Results:
 
     def cpu(self, *key):
         s = self.get(*key)
-        return s and s["insns"] / s["ns"]
+        return s and s["kernel"] / s["ns"]
 
     def each(self, *key, fields):
-        """Whole run: what was sent is what arrived."""
+        """Of a packet; what was sent is what arrived."""
         s = self.get(*key)
         return s and sum(s[f] for f in fields) / (s["wan_sent"] + s["lan_sent"])
 

@@ -12,8 +12,8 @@
  * arrived when none has for STALL_NS are lost.
  *
  * When `total' have arrived no more are sent; when the last of them is there,
- * frame 0 leaves by port 1, which the guest may wait for. What is measured is
- * between arrival number `warm' and number `total'.
+ * frame 0 leaves by port 1, which the guest may wait for. What is measured begins
+ * with the start, or with arrival number `warm', and ends with the last one.
  *
  *  0x000 magic "PLAY"            0x004 frames in the file
  *  0x008 total; a write starts   0x00c warm
@@ -161,7 +161,7 @@ static void arrived(PlayerPort *from)
     if (n == s->warm) {
         mark(s, &s->begin);
     }
-    if (n == s->total) {
+    if (n >= s->total) {
         mark(s, &s->end);
         s->stopping = true;
     }
