@@ -13,6 +13,10 @@ WAN_MAC, LAN_MAC = "02:00:00:00:00:02", "02:00:00:00:00:07"
 SPI_OUT, SPI_IN = 0x1000, 0x2000
 DONE_PORT = 8888
 
+# on two CPUs: where the completions of the two queues are
+SPLITS = {"ring": "", "ring+dec1": "eip93.encrypt=0 eip93.decrypt=1",
+          "ring+both1": "eip93.encrypt=1 eip93.decrypt=1"}
+
 SIZES = (64, 256, 512, 1024, 1400, "imix")
 # 7 of 64, 4 of 576, 1 of 1400
 IMIX = (64, 576, 64, 64, 576, 64, 64, 1400, 64, 576, 64, 576)

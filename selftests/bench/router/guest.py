@@ -17,6 +17,7 @@ takes packets one by one, and needs more for each.
   +wire       with it, for the throughput
   +flowtable  what nftables has in its flowtable goes past routing and policies
   +hthresh    policies of networks are looked up by a hash, too
+  +dec1, +both1   on two CPUs, see SPLITS in common.py
 """
 import ctypes
 import json
@@ -137,6 +138,9 @@ def prepare(variant, more, alg):
     REGS.put(FE, WIRE_OF_FE, limit)
     if more == "flowtable":
         run("nft", FLOWTABLE)
+    if variant == "ring":
+        write("/sys/module/esp_ring/parameters/completion_cpus",
+              c.SPLITS.get("ring+" + more, ""))
     bits = "24" if more == "hthresh" else "32"
     ip("xfrm", "policy", "set", "hthresh4", bits, bits)
     if variant == "none":
