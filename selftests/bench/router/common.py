@@ -23,7 +23,7 @@ IMIX = (64, 576, 64, 64, 576, 64, 64, 1400, 64, 576, 64, 576)
 WAYS = ("enc", "dec", "both")
 # What follows a + is the same with something changed, see guest.py.
 VARIANTS = ("none", "software", "intree", "ring")
-MORE = ("none+wire", "none+flowtable", "ring+flowtable", "ring+hthresh")
+MORE = ("none+wire", "none+flowtable", "none+paced", "ring+flowtable", "ring+hthresh", "ring+paced")
 
 # under way: one way; with both ways half of it each
 WINDOW = 64
@@ -34,7 +34,14 @@ PACKETS = {"none": 1440, "software": 288, "intree": 1440, "ring": 1440}
 # the engine, see run.sh.
 GHZ = 0.88
 WIRE_KBIT_S = round(1000000 / GHZ)
+# packets a second that "paced" sends
+PACE = 25000
 NUMBERED = max(PACKETS.values()) + WINDOW
+
+
+def number(size):
+    """As a case has it, as SIZES has it."""
+    return int(size) if size.isdigit() else size
 
 
 def mean(size):

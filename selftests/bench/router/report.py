@@ -31,10 +31,6 @@ def is_plain(variant):
     return variant.startswith("none")
 
 
-def number(size):
-    return int(size) if size.isdigit() else size
-
-
 class Results:
     """Samples by (variant, way, alg, size); where there is no IPsec, alg is None."""
 
@@ -48,7 +44,7 @@ class Results:
             sys.exit(f"error: {len(self.profile)} runs were counted, {len(lines)} reported")
         for run, s in enumerate(lines, 1):
             variant, way, alg, size = s["case"].split("/")
-            key = (variant, way, None if is_plain(variant) else alg, number(size))
+            key = (variant, way, None if is_plain(variant) else alg, c.number(size))
             total, user, _ = self.profile[run]
             s["kernel"] = total - user
             self.s[key], self.runs[key] = s, run
@@ -166,12 +162,14 @@ def table(r):
                         end += "     %5.2f" % (r.insns(*key) / r.insns("none", way, alg, size))
                 r.say("%-5s%5s        " % (way, size) +
                       "   ".join(cells(r, v, way, alg, size) for v in c.VARIANTS) + end)
-    if any(r.get(v, way, r.algs[0], 1400) for v in c.MORE for way in r.ways):
+    for size in (64, 1400):
+        shown = [v for v in c.MORE if any(r.get(v, way, r.algs[0], size) for way in r.ways)
+                 and (size == 1400 or v.endswith("+paced"))]
         r.say()
-        r.say("%-22s" % "1400 bytes" + "".join("%-22s" % ("   " + w) for w in r.ways))
-        for v in c.MORE:
+        r.say("%-22s" % ("%d bytes" % size) + "".join("%-22s" % ("   " + w) for w in r.ways))
+        for v in shown:
             r.say("%-22s" % (LABELS[v.split("+")[0]] + ", " + v.split("+")[1]) + "   ".join(
-                cells(r, v, way, r.algs[0], 1400) for way in r.ways))
+                cells(r, v, way, r.algs[0], size) for way in r.ways))
     r.say()
     values = {x["name"]: x["value"] for x in r.records}
     for name, goal, least in GOALS:
@@ -183,12 +181,12 @@ def table(r):
         else:
             r.say("%-34s not measured" % name)
     for way in r.ways:
-        for v in ("intree", "ring"):
-            key = (v, way, r.algs[0], 1400)
+        for v, size in (("intree", 1400), ("ring", 1400), ("ring+paced", 64)):
+            key = (v, way, r.algs[0], size)
             if r.get(*key):
-                r.say("%-15s %-4s 1400: %.3f interrupts of the engine, %.3f of the Ethernet, %.2f "
+                r.say("%-15s %-4s %4s: %.3f interrupts of the engine, %.3f of the Ethernet, %.2f "
                       "register accesses of the engine a packet" % (
-                          LABELS[v], way, r.each(*key, fields=("irqs",)),
+                          LABELS.get(v, "this, paced"), way, size, r.each(*key, fields=("irqs",)),
                           r.each(*key, fields=("fe_irqs",)),
                           r.each(*key, fields=("reg_reads", "reg_writes"))))
 

@@ -46,6 +46,13 @@ cases() {
 			done
 		done
 	done
+	for v in none+paced ring+paced; do
+		for size in 64 1400; do
+			for way in enc dec both; do
+				echo "$v/$way/${ALGS%% *}/$size"
+			done
+		done
+	done
 	for v in none+flowtable ring+flowtable ring+hthresh; do
 		for way in enc dec both; do
 			echo "$v/$way/${ALGS%% *}/1400"
