@@ -13,10 +13,6 @@ WAN_MAC, LAN_MAC = "02:00:00:00:00:02", "02:00:00:00:00:07"
 SPI_OUT, SPI_IN = 0x1000, 0x2000
 DONE_PORT = 8888
 
-# on two CPUs: where the completions of the two queues are
-SPLITS = {"ring": "", "ring+dec1": "eip93.encrypt=0 eip93.decrypt=1",
-          "ring+both1": "eip93.encrypt=1 eip93.decrypt=1"}
-
 SIZES = (64, 256, 512, 1024, 1400, "imix")
 # 7 of 64, 4 of 576, 1 of 1400
 IMIX = (64, 576, 64, 64, 576, 64, 64, 1400, 64, 576, 64, 576)
@@ -34,7 +30,7 @@ PACKETS = {"none": 1440, "software": 288, "intree": 1440, "ring": 1440}
 # the engine, see run.sh.
 GHZ = 0.88
 WIRE_KBIT_S = round(1000000 / GHZ)
-# packets a second that "paced" sends
+# plain frames a second that "paced" sends
 PACE = 25000
 NUMBERED = max(PACKETS.values()) + WINDOW
 

@@ -17,8 +17,8 @@ takes packets one by one, and needs more for each.
   +wire       with it, for the throughput
   +flowtable  what nftables has in its flowtable goes past routing and policies
   +hthresh    policies of networks are looked up by a hash, too
-  +paced      about 25000 packets a second, which leaves CPU and engine time
-  +dec1, +both1   on two CPUs, see SPLITS in common.py
+  +paced      as slow wires as carry 25000 plain frames a second, fewer of ESP: CPU
+              and engine have time left
 """
 import ctypes
 import json
@@ -140,9 +140,6 @@ def prepare(variant, more, alg, size):
     REGS.put(FE, WIRE_OF_FE, limit)
     if more == "flowtable":
         run("nft", FLOWTABLE)
-    if variant == "ring":
-        write("/sys/module/esp_ring/parameters/completion_cpus",
-              c.SPLITS.get("ring+" + more, ""))
     bits = "24" if more == "hthresh" else "32"
     ip("xfrm", "policy", "set", "hthresh4", bits, bits)
     if variant == "none":

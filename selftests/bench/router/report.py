@@ -250,32 +250,6 @@ def plots(r, out):
                           unit, groups)
 
 
-def smp(r, vm):
-    """Instructions of each of two CPUs, and what the busier one can do."""
-    path = os.path.join(vm, "smp")
-    if not os.path.exists(os.path.join(path, "out/samples")):
-        return
-    two, cpus = Results(path), fold.by_cpu(os.path.join(path, "prof"))
-    r.say()
-    r.say("%-19s" % "two CPUs" + "".join("%-24s" % ("   " + w) for w in two.ways) +
-          "instructions a packet of CPU 0 + 1; Mbit/s that the busier one could do")
-    for v, what in c.SPLITS.items():
-        for size in two.sizes:
-            row = "%-10s%5s    " % (v, size)
-            for way in two.ways:
-                key = (v, way, r.algs[0], size)
-                s = two.get(*key)
-                if not s:
-                    continue
-                each = [n / (s["from_wan"] + s["from_lan"]) for n in cpus[two.runs[key]]]
-                mbps = size * 8e3 * c.GHZ / max(each)
-                row += "%-24s" % ("   %.0f+%.0f, %.0f" % (*each, mbps))
-                r.add(f"router.insn.2cpu.busier{size}.{v}.{way}", max(each), "instructions/packet",
-                      alg=r.algs[0], cpus=2, completion_cpus=what,
-                      by_cpu=[round(x) for x in each])
-            r.say(row)
-
-
 def save(records, path):
     """In place of the records of an earlier run; those of other benchmarks stay."""
     kept = []
@@ -292,9 +266,8 @@ def main():
     vm, out, images = sys.argv[1:4]
     r = Results(vm)
     make_records(r)
-    table(r)
-    smp(r, vm)
     save(r.records, os.path.join(out, "results.jsonl"))
+    table(r)
     with open(os.path.join(out, "router.txt"), "w", encoding="ascii") as f:
         f.write("\n".join(r.text) + "\n")
     print("\n".join(r.text))

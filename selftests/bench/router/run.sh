@@ -60,16 +60,6 @@ cases() {
 	done
 }
 
-smp_cases() {
-	for v in ring ring+dec1 ring+both1; do
-		for size in 512 1400; do
-			for way in enc dec both; do
-				echo "$v/$way/${ALGS%% *}/$size"
-			done
-		done
-	done
-}
-
 command -v openssl >/dev/null || die "openssl is missing: apt-get install openssl"
 mods=$("$VM_DIR/modules" $SYSTEM) || die "no modules to measure"
 qemu=${ESP_RING_QEMU:-$("$TOP/selftests/qemu/build")} || die "no QEMU"
@@ -78,7 +68,7 @@ list=${ROUTER_CASES:-$(cases | xargs)}
 share=$(mktemp -d "${TMPDIR:-/tmp}/esp-ring-bench.XXXXXX")
 trap 'rm -rf "$share"' EXIT
 rm -rf "$OUT/router"
-mkdir -p "$share/selftests/vm" "$share/modules" "$OUT/router"
+mkdir -p "$share/selftests/vm" "$share/modules" "$OUT/router/out"
 cp "$VM_DIR/guest-init" "$share/selftests/vm/"
 cp "$mods"/*.ko "$share/modules/"
 cp "$BENCH/router/guest.py" "$BENCH/router/common.py" "$BENCH/lab.py" \
@@ -96,31 +86,18 @@ port() {
 		"$1" "$1" "$1" "$1" "$1" "$4"
 }
 
-# More CPUs take turns: their instructions tell something, their time does not.
-# measure DIR CPUS CASE...
-measure() {
-	dir=$1 cpus=$2
-	shift 2
-	say "measuring a router with $cpus CPU(s), $# cases"
-	mkdir -p "$dir/out"
-	python3 "$VM_DIR/boot.py" $SYSTEM \
-		"python3 /share/guest.py /share/modules /share/index /out/samples $*" \
-		--share "$share" --dir "$dir" --cpus "$cpus" --icount 0 \
-		--append "dma_debug=off" \
-		--qemu "$ENGINE -global player.frames=$OUT/router/frames.pcap \
-			$(port 0 wan 52:54:00:e5:71:00 02:00:00:00:00:02) \
-			$(port 1 lan1 52:54:00:e5:71:01 02:00:00:00:00:07) \
-			-plugin $qemu/plugins/insnprof.so,out=$dir/prof" \
-		--timeout 3600 >"$dir/boot.log" || {
-		tail -n 20 "$dir/boot.log" >&2
-		die "it could not be measured, see $dir/boot.log"
-	}
+say "measuring a router on $SYSTEM, $(echo "$list" | wc -w) cases"
+python3 "$VM_DIR/boot.py" $SYSTEM \
+	"python3 /share/guest.py /share/modules /share/index /out/samples $list" \
+	--share "$share" --dir "$OUT/router" --cpus 1 --icount 0 \
+	--append "dma_debug=off" \
+	--qemu "$ENGINE -global player.frames=$OUT/router/frames.pcap \
+		$(port 0 wan 52:54:00:e5:71:00 02:00:00:00:00:02) \
+		$(port 1 lan1 52:54:00:e5:71:01 02:00:00:00:00:07) \
+		-plugin $qemu/plugins/insnprof.so,out=$OUT/router/prof" \
+	--timeout 3600 >"$OUT/router/boot.log" || {
+	tail -n 20 "$OUT/router/boot.log" >&2
+	die "it could not be measured, see $OUT/router/boot.log"
 }
-
-# lists of names
-# shellcheck disable=SC2086
-measure "$OUT/router" 1 $list
-# shellcheck disable=SC2046
-[ -n "${ROUTER_CASES:-}" ] || measure "$OUT/router/smp" 2 $(smp_cases)
 rm -f "$OUT/router/frames.pcap"
 python3 "$BENCH/router/report.py" "$OUT/router" "$OUT" "$kernel"

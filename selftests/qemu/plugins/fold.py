@@ -38,21 +38,8 @@ def runs(name):
             if field[0] == "run":
                 current = collections.Counter()
                 found[int(field[1])] = (int(field[2]), int(field[3]), current)
-            elif field[0] != "cpu":
+            else:
                 current[int(field[0], 16)] += int(field[1])
-    return found
-
-
-def by_cpu(name):
-    """Instructions of each CPU, by run; nothing where there is one."""
-    found = {}
-    with open(name, encoding="ascii") as f:
-        for line in f:
-            field = line.split()
-            if field[0] == "run":
-                current = found[int(field[1])] = []
-            elif field[0] == "cpu":
-                current.append(int(field[2]))
     return found
 
 

@@ -12,8 +12,7 @@
  *	arm64	movz xzr, #0xe500 + n
  *
  * n = 1: count from here on. n = 2: stop, and write what was counted since to
- * FILE: a line "run N total user", where there are several CPUs "cpu N total"
- * for each, user included, then "address instructions" by address.
+ * FILE: a line "run N total user", then "address instructions" by address.
  * fold.py makes functions of it. Blocks that an exception leaves are counted as
  * a whole.
  */
@@ -28,7 +27,6 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
 #define MARK		0xe500
 #define MARKS		16
-#define MAX_CPUS	16
 
 enum { START = 1, STOP };
 
@@ -46,22 +44,10 @@ static FILE *out;
 static uint64_t from;
 static bool on, mips;
 static unsigned int runs;
-static struct qemu_plugin_scoreboard *by_cpu;
-static uint64_t cpu_base[MAX_CPUS];
 
 static qemu_plugin_u64 counter(struct block *b)
 {
 	return qemu_plugin_scoreboard_u64(b->count);
-}
-
-static uint64_t cpu_count(unsigned int cpu)
-{
-	return qemu_plugin_u64_get(qemu_plugin_scoreboard_u64(by_cpu), cpu);
-}
-
-static unsigned int cpus(void)
-{
-	return MIN(qemu_plugin_num_vcpus(), MAX_CPUS);
 }
 
 /* Begin an interval, or end it, in every block */
@@ -70,8 +56,6 @@ static void interval(bool begin)
 	GHashTableIter it;
 	gpointer v;
 
-	for (unsigned int i = 0; begin && i < cpus(); i++)
-		cpu_base[i] = cpu_count(i);
 	g_hash_table_iter_init(&it, blocks);
 	while (g_hash_table_iter_next(&it, NULL, &v)) {
 		struct block *b = v;
@@ -103,8 +87,6 @@ static void dump(void)
 			user += b->sum * b->insns;
 	}
 	fprintf(out, "run %u %" PRIu64 " %" PRIu64 "\n", ++runs, total, user);
-	for (unsigned int i = 0; cpus() > 1 && i < cpus(); i++)
-		fprintf(out, "cpu %u %" PRIu64 "\n", i, cpu_count(i) - cpu_base[i]);
 	for (GList *l = all; l; l = l->next) {
 		struct block *b = l->data;
 
@@ -181,10 +163,6 @@ static void translated(qemu_plugin_id_t id, struct qemu_plugin_tb *tb)
 
 	qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb,
 		QEMU_PLUGIN_INLINE_ADD_U64, counter(b), 1);
-	if (cpus() > 1)
-		qemu_plugin_register_vcpu_tb_exec_inline_per_vcpu(tb,
-			QEMU_PLUGIN_INLINE_ADD_U64,
-			qemu_plugin_scoreboard_u64(by_cpu), n);
 	for (size_t i = 0; i < n; i++) {
 		struct qemu_plugin_insn *insn = qemu_plugin_tb_get_insn(tb, i);
 		unsigned int m = mark_of(insn);
@@ -228,7 +206,6 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_install(qemu_plugin_id_t id,
 		return -1;
 	}
 	blocks = g_hash_table_new(g_int64_hash, g_int64_equal);
-	by_cpu = qemu_plugin_scoreboard_new(sizeof(uint64_t));
 	qemu_plugin_register_vcpu_tb_trans_cb(id, translated);
 	qemu_plugin_register_atexit_cb(id, at_exit, NULL);
 	return 0;
