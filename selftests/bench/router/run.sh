@@ -3,10 +3,11 @@
 #
 # run.sh: the router's benchmark (make bench). An emulated MT7621 forwards from lan1
 # to wan and back, with QEMU counting instructions and playing the frames of both
-# hosts by the machine's clock, so that all figures are the same in every run on
-# every host. Prints a table, adds records to build/bench/results.jsonl and writes
-# by function where instructions go. Status: 0 if everything was measured, also
-# where a goal is missed.
+# hosts by the machine's clock, so that no figure depends on how busy the host is; from
+# run to run they differ by about a percent, with what the kernel had to do before.
+# Prints a table, adds records to build/bench/results.jsonl and writes by function
+# where instructions go. Status: 0 if everything was measured, also where a goal is
+# missed.
 #
 # Environment: FULL=1 three ciphers and six sizes instead of one and three (12
 # minutes instead of 4); ROUTER_CASES="variant/way/alg/size ..." these only.

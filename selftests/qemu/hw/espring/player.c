@@ -4,7 +4,7 @@
  *
  * What comes from a socket of the host comes when the host likes. This plays
  * the frames of a capture file by the virtual clock, at the speed of a wire,
- * and costs the guest nothing: with -icount each run is like the one before.
+ * and costs the guest nothing; with -icount it is all one how busy the host is.
  *
  * It has two ports, and counts at one what it sent by the other: unicast IPv4 to
  * the port's address. As many frames are under way as the window says, so the
