@@ -21,7 +21,7 @@ help:
 	@echo "make demo-router  two emulated MT7621 routers, a tunnel by their engines from LAN to LAN"
 	@echo "make test         the test suite; T=pattern for a part, JOBS=n machines at a time"
 	@echo "make picture      queues, latency and rate of a run, as SVG, by tools/esp-ring"
-	@echo "make bench        the measurements of the software engine"
+	@echo "make bench        the measurements: soft engine, EIP-93, a router; FULL=1 more of the last"
 	@echo "make check        what can be said of the sources without running them"
 	@echo "make shell        a console in a machine; SYSTEM=$(SYSTEM)"
 	@echo "make router       the same on an emulated MT7621, with a tunnel through its EIP-93"
@@ -71,6 +71,7 @@ picture: deps-check
 bench: deps-check
 	@selftests/bench/run.sh
 	@selftests/bench/eip93/run.sh
+	@selftests/bench/router/run.sh
 
 check: deps-check
 	@selftests/check/run.sh

@@ -34,6 +34,9 @@ ALGS = {
     "aes128-cbc-sha256": (
         ["auth-trunc", "hmac(sha256)", key(32), "128", "enc", "cbc(aes)", key(16)],
         "echainiv(authenc(hmac(sha256),cbc(aes)))"),
+    "aes256-cbc-sha256": (
+        ["auth-trunc", "hmac(sha256)", key(32), "128", "enc", "cbc(aes)", key(32)],
+        "echainiv(authenc(hmac(sha256),cbc(aes)))"),
     "aes128-ctr-sha256": (
         ["auth-trunc", "hmac(sha256)", key(32), "128",
          "enc", "rfc3686(ctr(aes))", key(20)],
@@ -120,7 +123,7 @@ def policy(direction, sel, src, dst, spi, ns=None):
        "mode", "tunnel", ns=ns)
 
 
-def flush():
-    for ns in (None, "far"):
+def flush(spaces=(None, "far")):
+    for ns in spaces:
         ip("xfrm", "state", "flush", ns=ns)
         ip("xfrm", "policy", "flush", ns=ns)

@@ -215,6 +215,7 @@ check_model() {
 	model eip93 airoha-virt
 	model mt7530
 	model fe
+	model player
 }
 
 check_tree

@@ -29,6 +29,7 @@ struct MT7621MachineState {
     EIP93State eip93;
     MT7530State sw;
     MTKFEState fe;
+    PlayerState player;
     Clock *clk;
     MemoryRegion ram_low, ram_high, flash;
 };
@@ -97,6 +98,16 @@ static void add_ethernet(MT7621MachineState *s)
     sysbus_connect_irq(fe, 0, mt7621_irq(&s->cm, MT7621_ETH_IRQ));
 }
 
+/* Hosts at two ports, where a benchmark wants them: see player.c */
+static void add_player(MT7621MachineState *s)
+{
+    SysBusDevice *sbd = SYS_BUS_DEVICE(&s->player);
+
+    s->player.engine = &s->eip93;
+    sysbus_realize(sbd, &error_fatal);
+    sysbus_mmio_map(sbd, 0, MT7621_PLAYER_BASE);
+}
+
 /*
  * A -device takes the first free slot; each new bus is put before the others,
  * so the last one made is the first.
@@ -118,6 +129,7 @@ static void mt7621_init(MachineState *machine)
     object_initialize_child(OBJECT(machine), "eip93", &s->eip93, TYPE_EIP93);
     object_initialize_child(OBJECT(machine), "switch", &s->sw, TYPE_MT7530);
     object_initialize_child(OBJECT(machine), "fe", &s->fe, TYPE_MTK_FE);
+    object_initialize_child(OBJECT(machine), "player", &s->player, TYPE_PLAYER);
     add_ram(s, machine);
     add_cpus(s, machine);
 
@@ -137,6 +149,7 @@ static void mt7621_init(MachineState *machine)
                    serial_hd(0), DEVICE_LITTLE_ENDIAN);
     add_eip93(s);
     add_ethernet(s);
+    add_player(s);
     add_virtio(s);
 
     /*

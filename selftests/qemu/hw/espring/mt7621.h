@@ -13,6 +13,7 @@
 #include "eip93.h"
 #include "mt7530_int.h"
 #include "mtk_fe.h"
+#include "player.h"
 
 /*
  * QEMU's GIC counts at 100 MHz. The GIC of the SoC has the CPU's clock, so the
@@ -38,6 +39,7 @@
 #define MT7621_CTL_BASE         0x1e310000
 #define MT7621_ETH_CTL_BASE     0x1e311000
 #define MT7621_SWITCH_CTL_BASE  0x1e312000
+#define MT7621_PLAYER_BASE      0x1e313000
 
 /* GIC_SHARED numbers of the mainline device tree, and ours */
 #define MT7621_ETH_IRQ          3
