@@ -118,6 +118,10 @@ reset() {
 			$_on ip link del "$_d" 2>/dev/null
 		done
 	done
+	# a NIC at a router's socket goes back to where the machine has it
+	for _d in $(on_b ls /sys/class/net | grep '^p-'); do
+		ip -n peer link set "$_d" netns 1
+	done
 	_home va "" ; _home ea "" ; _home vb on_b ; _home eb on_b
 	for _on in "" on_b; do
 		$_on ip addr flush dev lo scope global 2>/dev/null

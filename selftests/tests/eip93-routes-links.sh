@@ -7,8 +7,5 @@
 # systems: mt7621 en7581
 # timeout: 240
 # group: eip93routes
-# On the MT7621 pppd does not end when it is told to: not understood.
-set -- PPPoE
-[ "$SYSTEM" != mt7621 ] || shift
 exec python3 "$LIB/../tools/eip93suite.py" routes_links -- \
-	"port itself, virtio" VLAN "bridge with" "SAs on a port" "$@" VRF "xfrm interface" moves unload
+	"port itself, virtio" VLAN "bridge with" "SAs on a port" PPPoE VRF "xfrm interface" moves unload

@@ -1,0 +1,10 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only
+#
+# The MT7621 as a router: strongSwan on wan, a LAN host behind br-lan, another site.
+#
+# systems: none
+# timeout: 360
+# group: router
+# ports: 2
+exec python3 "$LIB/../tools/router.py"
