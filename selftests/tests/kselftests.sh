@@ -4,8 +4,7 @@
 # The kernel's own selftests, without and with every SA offloaded: the same results.
 # LONG=1: all of them, half an hour.
 #
-# Written for trixie bookworm bpo; not run there to its end yet, so:
-# systems: trixie bookworm bpo debug
+# systems: none
 # timeout: 600
 # group: kselftests
 # needs: kselftests

@@ -4,8 +4,7 @@
 # Random and parallel configuration, right and wrong, while packets flow.
 # SEED=N replays, STEPS=N and LONG=1 go on for longer.
 #
-# Written for the usual four; not run there to its end yet, so:
-# systems: trixie bookworm bpo debug
+# systems: trixie bpo
 # timeout: 600
 # mem: 1536
 # group: stress
