@@ -4,7 +4,7 @@
 # Every allocation of the modules fails at least once: on debug all but those of per-CPU
 # memory, on the others those.
 #
-# systems: bpo
+# systems: debug trixie bookworm bpo
 # timeout: 240
 # group: stress
 export ESP_SA=/dev/null

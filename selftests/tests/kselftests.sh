@@ -4,7 +4,7 @@
 # The kernel's own selftests, without and with every SA offloaded: the same results.
 # LONG=1: all of them, half an hour.
 #
-# systems: none
+# systems: trixie bookworm bpo
 # timeout: 600
 # group: kselftests
 # needs: kselftests

@@ -4,7 +4,7 @@
 # Random and parallel configuration, right and wrong, while packets flow.
 # SEED=N replays, STEPS=N and LONG=1 go on for longer.
 #
-# systems: trixie bpo
+# systems: usual
 # timeout: 600
 # mem: 1536
 # group: stress
