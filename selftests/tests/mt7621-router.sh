@@ -3,7 +3,7 @@
 #
 # The MT7621 as a router: strongSwan on wan, a LAN host behind br-lan, another site.
 #
-# systems: none
+# systems: mt7621
 # timeout: 360
 # group: router
 # ports: 2

@@ -3,6 +3,7 @@
 """The MT7621 as people use it: strongSwan between sites, over VLAN and IPv6, with NAT on
 the way, rekeyed under load, with a firewall's flowtable, with a cable that is pulled, and
 fifty tunnels at once; wan does ESP offload."""
+import concurrent.futures
 import re
 
 import esplab as lab
@@ -22,8 +23,9 @@ def pair(conf, b_ns=lab.PEER, edit=router.for_engine):
     a, b = swan.pair(conf, edit=edit, b_ns=b_ns, start=False)
     if "cert" in conf:
         swan.certificates(a, b)
-    for d in (b, a):
-        d.start()
+    # both at once: a daemon takes seconds to start here
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        list(pool.map(swan.Daemon.start, (b, a)))
     return a, b
 
 
