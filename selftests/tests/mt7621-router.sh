@@ -3,7 +3,7 @@
 #
 # The MT7621 as a router: strongSwan on wan, a LAN host behind br-lan, another site.
 #
-# systems: mt7621
+# systems: mt7621 mt7621-6.12
 # timeout: 360
 # group: router
 # ports: 2
