@@ -3,6 +3,7 @@
 """Routes by the device that the offloaded SA's packets take: the port itself and
 what can be stacked on it."""
 import contextlib
+import re
 import socket
 import time
 
@@ -177,14 +178,27 @@ def software_on_bond(case):
     case.start_same()
 
 
+def aggregated():
+    """Whether at either end both ports are in the aggregate, and each end knows of
+    itself and of the other that it is in sync, collecting and distributing, neither
+    by default nor expired: before that a port of one may throw away what the
+    other already sends."""
+    if lab.read("/sys/class/net/bond7/bonding/ad_num_ports").strip() != "2":
+        return False
+    for ns in (None, lab.PEER):
+        states = [int(n) for n in re.findall(
+            r"port state: (\d+)", lab.sh("cat /proc/net/bonding/bond7", ns=ns))]
+        if len(states) != 4 or any(n & 0xf8 != 0x38 for n in states):
+            return False
+    return True
+
+
 def bond_lacp(case):
     """802.3ad: SAs on one of the bond's ports; on the bond they are refused."""
     with bond("802.3ad", 66) as why:
         if why:
             return why
-        ad = "/sys/class/net/bond7/bonding/ad_"
-        check(lab.wait_for(lambda: lab.read(ad + "num_ports").strip() == "2" and
-                           lab.read(ad + "partner_mac").strip() != "00:00:00:00:00:00", 20, 0.5),
+        check(lab.wait_for(aggregated, 20, 0.5),
               "no aggregate of two: %s" % lab.read("/proc/net/bonding/bond7"))
         settle(case)
         try:
