@@ -23,9 +23,12 @@ def pair(conf, b_ns=lab.PEER, edit=router.for_engine):
     a, b = swan.pair(conf, edit=edit, b_ns=b_ns, start=False)
     if "cert" in conf:
         swan.certificates(a, b)
-    # both at once: a daemon takes seconds to start here
+    # both at once: a daemon takes seconds to start here.  The one that may call, once
+    # the other has what it will be asked for.
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        list(pool.map(swan.Daemon.start, (b, a)))
+        list(pool.map(lambda d: d.start(load=False), (b, a)))
+    for d in (b, a):
+        d.ctl("--load-all --noprompt")
     return a, b
 
 
