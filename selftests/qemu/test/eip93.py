@@ -7,7 +7,6 @@ Prints TAP. BUILD is the directory that selftests/qemu/build prints.
 import hashlib
 import hmac
 import os
-import subprocess
 import sys
 
 from rig import (
@@ -18,21 +17,10 @@ from rig import (
     MASK_SET, MD5, Machine, NO_CIPHER, NO_HASH, OP, OWNER, OWN_ENGINE, PAD, PE_CONFIG,
     PKT, PRNG, PROTOCOL, RD_COUNT, REVISION, RING_THRESH, Rings, SAVE_HASH, SAVE_IV, SEQ,
     SEQ_CHECK, SHA1, SHA224, SHA256, SPI, ZERO, openssl, sa, swapped, words)
+import tap
+from tap import is_
 
 HASHES = {MD5: "md5", SHA1: "sha1", SHA224: "sha224", SHA256: "sha256"}
-COUNT = 0
-FAILED = []
-
-
-def is_(got, want, what):
-    """One line of TAP."""
-    global COUNT
-    COUNT += 1
-    print(f"{'ok' if got == want else 'not ok'} {COUNT} {what}", flush=True)
-    if got != want:
-        FAILED.append(what)
-        for name, value in (("got", got), ("want", want)):
-            print(f"#   {name} {value.hex() if isinstance(value, bytes) else value!r}")
 
 
 def load(r, *args, **more):
@@ -509,9 +497,7 @@ def test_reset(r):
 
 def main():
     """Run what there is."""
-    here = os.path.dirname(os.path.abspath(__file__))
-    build = sys.argv[1] if len(sys.argv) > 1 else subprocess.run(
-        [f"{here}/../build"], capture_output=True, text=True, check=True).stdout.strip()
+    build = tap.build()
     machines = sys.argv[2:] or ["mt7621", "airoha-virt"]
     for machine in machines:
         print(f"# {machine}")
@@ -532,8 +518,7 @@ def main():
         load(r, CRYPT, DES3, mode=CBC, key=bytes(24))
         is_(r.run(bytes(16))[0], ALG, "nor 3DES")
         m.close()
-    print(f"1..{COUNT}")
-    sys.exit(bool(FAILED))
+    sys.exit(tap.done())
 
 
 if __name__ == "__main__":

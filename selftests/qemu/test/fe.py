@@ -7,7 +7,6 @@ Prints TAP. BUILD is the directory that selftests/qemu/build prints.
 """
 import os
 import struct
-import subprocess
 import sys
 import time
 
@@ -18,21 +17,10 @@ from fe_rig import (
     QDMA_CFG, QDMA_INT, QDMA_MASK, QDRX, QTX_SCH, RX_COHERENT, RX_DLY, SPECIAL, SPECIAL_TAG,
     STOPPED, TCP, TSO, TX_COHERENT, TX_DLY, UDP, UP, VTAG, ether, ip, l4_of, l4_sum,
     tcp, udp)
+import tap
+from tap import is_
 
-COUNT = 0
-FAILED = []
 US = 1000
-
-
-def is_(got, want, what):
-    """One line of TAP."""
-    global COUNT
-    COUNT += 1
-    print(f"{'ok' if got == want else 'not ok'} {COUNT} {what}", flush=True)
-    if got != want:
-        FAILED.append(what)
-        for name, value in (("got", got), ("want", want)):
-            print(f"#   {name} {value!r:.400}")
 
 
 def frame(size=100, **more):
@@ -504,18 +492,14 @@ def test_faults(m):
 
 def main():
     """All of them on one machine."""
-    build = sys.argv[1] if len(sys.argv) > 1 else subprocess.run(
-        [os.path.join(os.path.dirname(__file__), "../build")],
-        stdout=subprocess.PIPE, text=True, check=True).stdout.strip()
-    m = Fe(build)
+    m = Fe(tap.build())
     for test in (test_send, test_wrap, test_owner, test_interrupts, test_checksums, test_tso,
                  test_vlan_insert, test_receive, test_rx_checksum, test_special_tag,
                  test_ring_full, test_filters, test_counters, test_reset, test_rate,
                  test_pages, test_peer, test_faults):
         test(m)
     m.close()
-    print(f"1..{COUNT}")
-    return 1 if FAILED or not COUNT else 0
+    return tap.done()
 
 
 if __name__ == "__main__":

@@ -6,7 +6,6 @@ Prints TAP. BUILD is the directory that selftests/qemu/build prints.
 """
 import os
 import struct
-import subprocess
 import sys
 
 from fe_rig import MCR, PAUSE, UP
@@ -16,24 +15,13 @@ from sw_rig import (
     MATRIX, MFC, MIB_CCR, MS, MTRAP, PCR, PMCR, PMSR, PPBV1, PSC, PVC, READ, RGAC1, RGAC2,
     SECURITY, SSP, STACK, STATIC, SYS_CTRL, Switch, TAG, TOP_SIG, TRAP, UNTAG, VAWD1, VTCR,
     WRITE)
+import tap
+from tap import is_
 
-COUNT = 0
-FAILED = []
 BROADCAST = b"\xff" * 6
 A, B, C = (bytes.fromhex("5254000000a%d" % n) for n in (1, 2, 3))
 GROUP = bytes.fromhex("01005e000105")
 BPDU = bytes.fromhex("0180c2000000")
-
-
-def is_(got, want, what):
-    """One line of TAP."""
-    global COUNT
-    COUNT += 1
-    print(f"{'ok' if got == want else 'not ok'} {COUNT} {what}", flush=True)
-    if got != want:
-        FAILED.append(what)
-        for name, value in (("got", got), ("want", want)):
-            print(f"#   {name} {value.hex() if isinstance(value, bytes) else value!r}")
 
 
 def frame(dst=B, src=A, tag=b"", size=80, kind=0x88b5):
@@ -445,17 +433,13 @@ def test_unmanaged(m):
 
 
 def main():
-    build = sys.argv[1] if len(sys.argv) > 1 else subprocess.run(
-        [os.path.join(os.path.dirname(__file__), "../build")], stdout=subprocess.PIPE,
-        text=True, check=True).stdout.strip()
-    m = Switch(build)
+    m = Switch(tap.build())
     for name, test in list(globals().items()):
         if name.startswith("test_"):
             print(f"# {test.__doc__}")
             test(m)
     m.close()
-    print(f"1..{COUNT}")
-    return 1 if FAILED else 0
+    return tap.done()
 
 
 if __name__ == "__main__":

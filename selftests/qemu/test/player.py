@@ -7,27 +7,17 @@ once. TAP.
 """
 import os
 import struct
-import subprocess
 import sys
 import tempfile
 
+import tap
 from rig import Machine
+from tap import is_
 
 CTL = 0x1e313000
 FRAMES, TOTAL, WARM, RUNNING, PORT, STATS = 0x4, 0x8, 0xc, 0x10, 0x20, 0x100
 MAC = [bytes.fromhex("0200000000%02x" % n) for n in (2, 7)]
 GBIT = 1000000000
-COUNT, FAILED = 0, []
-
-
-def is_(got, want, what):
-    """A line of TAP."""
-    global COUNT    # pylint: disable=global-statement
-    COUNT += 1
-    print(f"{'ok' if got == want else 'not ok'} {COUNT} {what}")
-    if got != want:
-        FAILED.append(what)
-        print(f"#   expected {want}, got {got}")
 
 
 def frame(to, size, kind=b"\x08\x00"):
@@ -168,15 +158,12 @@ def test_misuse(build):
 
 
 def main():
-    build = sys.argv[1] if len(sys.argv) > 1 else subprocess.run(
-        [os.path.join(os.path.dirname(__file__), "../build")], stdout=subprocess.PIPE,
-        text=True, check=True).stdout.strip()
+    build = tap.build()
     for name, test in list(globals().items()):
         if name.startswith("test_"):
             print(f"# {test.__doc__}")
             test(build)
-    print(f"1..{COUNT}")
-    return 1 if FAILED else 0
+    return tap.done()
 
 
 if __name__ == "__main__":
