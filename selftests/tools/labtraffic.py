@@ -374,6 +374,17 @@ class Wire:
         sh("ethtool -K %s gro on" % self.dev, ns=self.ns, ok=False)
 
 
+def increasing(seen, spi, least):
+    """An SA's numbers in what Wire.esp() has seen: so many at least, each above the one
+    before."""
+    seqs = [p[1] for p in seen if p[0] == spi]
+    check(len(seqs) >= least, "SA 0x%x: only %d packets seen" % (spi, len(seqs)))
+    wrong = [(n, x, y) for n, (x, y) in enumerate(zip(seqs, seqs[1:])) if x >= y]
+    check(not wrong, "SA 0x%x: %d of %d numbers go back: %r" % (
+        spi, len(wrong), len(seqs), wrong[:5]))
+    return seqs
+
+
 def esp_of(frame):
     """The ESP packet in an Ethernet frame, or its first fragment; None: something
     else; b"": another fragment"""

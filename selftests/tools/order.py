@@ -10,11 +10,8 @@ from esplab import check
 
 
 def increasing(seen, spi, least):
-    seqs = [p[1] for p in seen if p[0] == spi]
-    check(len(seqs) >= least, "SA 0x%x: only %d packets seen" % (spi, len(seqs)))
-    wrong = [(n, x, y) for n, (x, y) in enumerate(zip(seqs, seqs[1:])) if x >= y]
-    check(not wrong, "SA 0x%x: %d of %d numbers go back: %r" % (
-        spi, len(wrong), len(seqs), wrong[:5]))
+    """And none is missing."""
+    seqs = lab.increasing(seen, spi, least)
     check(seqs[-1] - seqs[0] + 1 == len(seqs) or len(seqs) < least,
           "SA 0x%x: %d numbers are missing" % (spi, seqs[-1] - seqs[0] + 1 - len(seqs)))
 
