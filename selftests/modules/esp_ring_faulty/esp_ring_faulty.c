@@ -12,8 +12,8 @@
  *   reverse	up to N packets are waited for, and the last is done first
  *   drop	N-th completion: never comes
  *   twice	N-th completion: comes twice
- *   late	N-th completion: comes after stop() has returned: when the engine
- *		goes, with its first SA, otherwise a little later
+ *   late	N-th completion: comes when the layer has given up the packet: when
+ *		the engine goes, with its first SA, otherwise after start()
  *   corrupt	N-th packet: encrypting, the ICV is spoilt; decrypting, it is
  *		reported to be wrong
  *   error	N-th packet: fails with -EIO
@@ -74,7 +74,7 @@ MODULE_PARM_DESC(inflight, "bytes that are always let into an engine (default 0)
  * @tail: packets ever taken
  * @answered: packets ever answered since the last start
  * @submitted: packets ever submitted since the last start
- * @late_set: @late_cookie waits to be completed after stop; modules cannot xchg()
+ * @late_set: @late_cookie waits to be completed after start; modules cannot xchg()
  *	a bool on MIPS
  * @late_cookie: packet of the command "late"
  * @pkt: packets, at index modulo %FAULTY_SLOTS
@@ -350,11 +350,22 @@ static void faulty_stop(struct esp_ring_engine *engine)
 		spin_unlock_bh(&fq->lock);
 		cancel_work_sync(&fq->work);
 		lost += fq->submitted - fq->answered;
-		if (!f->leaving && xchg(&fq->late_set, 0))
-			queue_delayed_work(faulty_wq, &fq->late,
-					   msecs_to_jiffies(FAULTY_LATE_MS));
 	}
 	atomic_set(&f->lost, lost);
+}
+
+/*
+ * Between stop() and start() the layer gives up what the engine held, however long
+ * that takes on a busy machine. Before that an answer would not be late.
+ */
+static void faulty_send_late(struct faulty *f)
+{
+	int dir;
+
+	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++)
+		if (!f->leaving && xchg(&f->queues[dir].late_set, 0))
+			queue_delayed_work(faulty_wq, &f->queues[dir].late,
+					   msecs_to_jiffies(FAULTY_LATE_MS));
 }
 
 static int faulty_start(struct esp_ring_engine *engine)
@@ -362,6 +373,7 @@ static int faulty_start(struct esp_ring_engine *engine)
 	struct faulty *f = esp_ring_engine_priv(engine);
 	int dir;
 
+	faulty_send_late(f);
 	if (atomic_read(&f->fail_start))
 		return -EIO;
 	atomic_set(&f->hang, 0);
