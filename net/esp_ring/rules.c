@@ -9,7 +9,6 @@
 #include <linux/glob.h>
 #include <linux/module.h>
 #include <linux/rculist.h>
-#include <linux/slab.h>
 
 #include "compat.h"
 #include "internal.h"
@@ -27,16 +26,15 @@ static char rules_copy[RULE_LEN];
 static int set_rules(char *rules, const char *val,
 		     bool (*check)(const char *what, const char *which))
 {
-	char *copy, *rest, *term, *which;
+	char *rest, *term, *which;
 	int err = 0;
 
 	if (strlen(val) >= RULE_LEN)
 		return -ENOSPC;
-	copy = kstrdup(val, GFP_KERNEL);
-	if (!copy)
-		return -ENOMEM;
 
-	rest = strim(copy);
+	mutex_lock(&rules_mutex);
+	strscpy(rules_copy, val, RULE_LEN);
+	rest = strim(rules_copy);
 	while (!err && (term = strsep(&rest, ",\n "))) {
 		if (!*term)
 			continue;
@@ -48,15 +46,12 @@ static int set_rules(char *rules, const char *val,
 			err = -EINVAL;
 		}
 	}
-	kfree(copy);
-	if (err)
-		return err;
-
-	mutex_lock(&rules_mutex);
-	strscpy(rules, val, RULE_LEN);
-	strim(rules);
+	if (!err) {
+		strscpy(rules, val, RULE_LEN);
+		strim(rules);
+	}
 	mutex_unlock(&rules_mutex);
-	return 0;
+	return err;
 }
 
 static int get_rules(char *buffer, const struct kernel_param *kp)
