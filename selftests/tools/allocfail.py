@@ -13,6 +13,7 @@ After each: the machine works as before.
 """
 import collections
 import ctypes
+import functools
 import itertools
 import os
 import re
@@ -50,6 +51,7 @@ Insn = collections.namedtuple("Insn", "init function offset name target")
 Site = collections.namedtuple("Site", "module function offset callee init nth tail")
 
 
+@functools.cache
 def calls(module):
     """All calls and jumps of a module to symbols: where, and where to."""
     out, start, init, name, pending, last = [], 0, False, "", None, None
