@@ -160,10 +160,7 @@ def hosts_talk(src=HERE, dst=THERE, tcp=300000, sizes=(0, 56, 500, 1300, 1472, 3
     """The host behind lan1 and the one behind B, both ways.  One ping at a time: of an
     ICMP flow that begins on two CPUs at once the firewall's conntrack drops a packet,
     until a kernel later than 6.12 lets them clash."""
-    for p, q, ns in ((src, dst, LAN), (dst, src, FAR)):
-        bad = [size for size in sizes if lab.ping(p, q, [size], ns)[0]]
-        check(not bad, "pings %s to %s: %r" % (p, q, bad))
-    lab.tcp_both(src, dst, tcp // lab.SLOW, ns_a=LAN, ns_b=FAR)
+    swan.traffic(src, dst, LAN, FAR, tcp, sizes, singly=True)
 
 
 def answers(secs=20, src=HERE, dst=THERE):

@@ -163,6 +163,27 @@ def certificates(*hosts):
                ">x509/%s.pem" % (d.etc, d.name, ca, ca, d.name, d.name, d.name, d.name))
 
 
+def call(a, client):
+    """The client, not started yet, calls the office; both SAs are offloaded.  Its
+    virtual address."""
+    shutil.copy(a.etc + "/x509ca/ca.pem", client.etc + "/x509ca/")
+    client.start()
+    client.up()
+    offloaded(2)
+    vip = re.findall(r"installing new virtual IP (10\.3\.0\.\d+)", client.log())
+    check(vip, "no virtual address: %s" % client.log()[-1000:])
+    return vip[-1]
+
+
+def road_warrior(ns, edit=None):
+    """The office and a client in a name space: (office, client, its virtual address)"""
+    a = Daemon("a", "road-warrior/a", None, edit)
+    client = Daemon("b", "road-warrior/b", ns, edit)
+    certificates(a)
+    a.start()
+    return a, client, call(a, client)
+
+
 # ---- the SAs ----
 
 def states(ns=None):
@@ -220,9 +241,11 @@ def in_engine(least=20, since=None):
 
 
 def traffic(src="10.1.0.1", dst="10.2.0.1", ns_a=None, ns_b=lab.PEER, tcp=100000,
-            sizes=(0, 56, 1000, 3000)):
+            sizes=(0, 56, 1000, 3000), singly=False):
+    """Pings, all at once or one after the other, and TCP, both ways"""
     for p, q, ns in ((src, dst, ns_a), (dst, src, ns_b)):
-        bad, _ = lab.ping(p, q, sizes, ns)
+        bad = [x for some in (([n] for n in sizes) if singly else (sizes,))
+               for x in lab.ping(p, q, some, ns)[0]]
         check(not bad, "pings %s to %s: %r" % (p, q, bad))
     lab.tcp_both(src, dst, tcp // lab.SLOW, ns_a=ns_a, ns_b=ns_b)
 

@@ -37,29 +37,15 @@ def rekeyed():
 def road_warrior():
     """Two clients in a row with virtual addresses and a password; the second is
     behind a NAT."""
-    a = swan.Daemon("a", "road-warrior/a")
-    b = swan.Daemon("b", "road-warrior/b", lab.PEER)
-    swan.certificates(a)
-    lab.sh("cp %s/x509ca/ca.pem %s/x509ca/" % (a.etc, b.etc))
-    for d in (a, b):
-        d.start()
-    b.up()
-    swan.offloaded(2)
-    vip = re.search(r"installing new virtual IP (10\.3\.0\.\d+)", b.log())
-    check(vip, "no virtual address: %s" % b.log()[-1000:])
-    swan.traffic("10.1.0.1", vip[1])
+    a, b, vip = swan.road_warrior(lab.PEER)
+    swan.traffic("10.1.0.1", vip)
     swan.in_engine()
     # gone without a word: it calls again, and its old SAs go
     b.stop()
     lab.Xfrm(lab.PEER).flush_all()
     lab.status("ip -n peer addr flush to 10.3.0.0/24")
     b = swan.Daemon("b", "road-warrior/b", lab.PEER)
-    lab.sh("cp %s/x509ca/ca.pem %s/x509ca/" % (a.etc, b.etc))
-    b.start()
-    b.up()
-    swan.offloaded(2)
-    vip = re.findall(r"installing new virtual IP (10\.3\.0\.\d+)", b.log())[-1]
-    swan.traffic("10.1.0.1", vip)
+    swan.traffic("10.1.0.1", swan.call(a, b))
     swan.in_engine()
     b.ctl("--terminate --ike office --timeout 10")
     check(lab.wait_for(lambda: swan.counted() == (0, 0), 5), "SAs stay")
@@ -71,15 +57,7 @@ def road_warrior_natted():
         return "the kernel refuses to offload ESP in UDP before 6.6"
     with swan.far_up():
         swan.masquerade("vb", "meta l4proto udp", "to :10000-10999")
-        a = swan.Daemon("a", "road-warrior/a")
-        c = swan.Daemon("b", "road-warrior/b", "far")
-        swan.certificates(a)
-        lab.sh("cp %s/x509ca/ca.pem %s/x509ca/" % (a.etc, c.etc))
-        for d in (a, c):
-            d.start()
-        c.up()
-        swan.offloaded(2)
-        vip = re.search(r"installing new virtual IP (10\.3\.0\.\d+)", c.log())[1]
+        _, c, vip = swan.road_warrior("far")
         swan.traffic("10.1.0.1", vip, ns_b="far")
         swan.in_engine()
         c.ctl("--terminate --ike office --timeout 10")
