@@ -3,7 +3,8 @@
 #
 # What nobody should send, to the EIP-93, as badinput.sh.
 #
-# systems: mt7621 en7581
+# systems: mt7621
+# also: en7581
 # timeout: 360
 # group: eip93order
 # damaged on purpose: not for tshark

@@ -4,7 +4,8 @@
 # The kernel's own selftests, without and with every SA offloaded: the same results.
 # LONG=1: all of them, half an hour.
 #
-# systems: trixie bookworm bpo
+# systems: bpo
+# also: trixie bookworm
 # timeout: 600
 # group: kselftests
 # needs: kselftests

@@ -4,7 +4,8 @@
 # Random and parallel configuration, right and wrong, while packets flow.
 # SEED=N replays, STEPS=N and LONG=1 go on for longer.
 #
-# systems: usual
+# systems: debug bpo
+# also: trixie bookworm
 # timeout: 600
 # mem: 1536
 # group: stress
