@@ -16,6 +16,7 @@ import statistics
 import sys
 
 import plot
+import records
 
 QUIET = 0.08
 ENOUGH = 3
@@ -217,9 +218,7 @@ def main():
     vm, out = sys.argv[1:3]
     r = Results(vm)
     make_records(r)
-    with open(os.path.join(out, "results.jsonl"), "w", encoding="ascii") as f:
-        for x in r.records:
-            f.write(json.dumps(x) + "\n")
+    records.save(r.records, os.path.join(out, "results.jsonl"), "soft.")
     table(r)
     plots(r, out)
     print("records: %s, plots beside it" % os.path.join(out, "results.jsonl"))

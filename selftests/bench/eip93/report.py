@@ -14,6 +14,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "../../qemu/plugins")]
 import fold     # noqa: E402  pylint: disable=wrong-import-position
 import plot     # noqa: E402  pylint: disable=wrong-import-position
+import records  # noqa: E402  pylint: disable=wrong-import-position
 
 SHA1, SHA256 = "aes128-cbc-sha1", "aes128-cbc-sha256"
 LABELS = {"software": "software", "intree": "in-tree driver", "ring": "this"}
@@ -148,23 +149,11 @@ def by_function(r, vm, out, images):
                         f.write("%10.1f %s\n" % (n, name))
 
 
-def save(records, path):
-    """In place of the records of an earlier run; those of other benchmarks stay."""
-    kept = []
-    if os.path.exists(path):
-        with open(path, encoding="ascii") as f:
-            kept = [x for x in f if not json.loads(x)["name"].startswith("eip93.")]
-    with open(path, "w", encoding="ascii") as f:
-        f.writelines(kept)
-        for x in records:
-            f.write(json.dumps(x) + "\n")
-
-
 def main():
     vm, out, images = sys.argv[1:4]
     r = Results(vm)
     make_records(r)
-    save(r.records, os.path.join(out, "results.jsonl"))
+    records.save(r.records, os.path.join(out, "results.jsonl"), "eip93.")
     table(r)
     by_function(r, vm, out, images)
     plot.bars(os.path.join(out, "eip93.svg"),

@@ -16,6 +16,7 @@ sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "../../qemu/plugins
 import common as c      # noqa: E402  pylint: disable=wrong-import-position
 import fold             # noqa: E402  pylint: disable=wrong-import-position
 import plot             # noqa: E402  pylint: disable=wrong-import-position
+import records          # noqa: E402  pylint: disable=wrong-import-position
 
 FIRST = "aes128-cbc-sha1"
 LABELS = {"none": "no IPsec", "software": "software", "intree": "in-tree driver", "ring": "this"}
@@ -250,23 +251,11 @@ def plots(r, out):
                           unit, groups)
 
 
-def save(records, path):
-    """In place of the records of an earlier run; those of other benchmarks stay."""
-    kept = []
-    if os.path.exists(path):
-        with open(path, encoding="ascii") as f:
-            kept = [x for x in f if not json.loads(x)["name"].startswith("router.")]
-    with open(path, "w", encoding="ascii") as f:
-        f.writelines(kept)
-        for x in records:
-            f.write(json.dumps(x) + "\n")
-
-
 def main():
     vm, out, images = sys.argv[1:4]
     r = Results(vm)
     make_records(r)
-    save(r.records, os.path.join(out, "results.jsonl"))
+    records.save(r.records, os.path.join(out, "results.jsonl"), "router.")
     table(r)
     with open(os.path.join(out, "router.txt"), "w", encoding="ascii") as f:
         f.write("\n".join(r.text) + "\n")
