@@ -38,9 +38,7 @@ def site_to_site(conf, **hosts):
         router.wan_up()
         pair(conf)
         router.answers()
-        swan.offloaded(2)
-        router.hosts_talk(**hosts)
-        lab.note("%d packets in the engine" % router.proven(board, least=50))
+        router.through_engine(board, least=50, **hosts)
     return test
 
 
@@ -75,9 +73,7 @@ def vlan(board):
     router.wan_up("wan.7", "p-wan.7")
     pair("router")
     router.answers()
-    swan.offloaded(2)
-    router.hosts_talk()
-    lab.note("%d packets in the engine" % router.proven(board, "wan.7", 100))
+    router.through_engine(board, "wan.7", 100)
 
 
 # ---- a NAT on the way: B masquerades, "far" is the other end ----
@@ -101,10 +97,8 @@ def nat_responder(board):
     nat("p-wan")
     _, c = pair("nat-t-server", FAR)
     c.up()
-    swan.offloaded(2)
+    router.through_engine(board, least=50, tcp=100000)
     in_udp()
-    router.hosts_talk(tcp=100000)
-    lab.note("%d packets in the engine" % router.proven(board, least=50))
 
 
 def nat_initiator(board):
@@ -114,10 +108,8 @@ def nat_initiator(board):
     a, _ = pair("nat-t-client", FAR)
     a.up()
     check(a.said("behind NAT, sending keep alives"), "no NAT was found")
-    swan.offloaded(2)
+    router.through_engine(board, least=50, tcp=100000)
     in_udp()
-    router.hosts_talk(tcp=100000)
-    lab.note("%d packets in the engine" % router.proven(board, least=50))
 
 
 def road_warrior(board):
@@ -125,9 +117,8 @@ def road_warrior(board):
     router.wan_up()
     nat("p-wan")
     _, c, vip = swan.road_warrior(FAR, router.for_engine)
+    router.through_engine(board, least=50, dst=vip, tcp=100000)
     in_udp()
-    router.hosts_talk(dst=vip, tcp=100000)
-    lab.note("%d packets in the engine" % router.proven(board, least=50))
     c.ctl("--terminate --ike office --timeout 10")
     check(lab.wait_for(lambda: swan.counted() == (0, 0), 5), "SAs stay")
 
@@ -203,9 +194,7 @@ def cable(board):
     router.wan_up()
     a, _ = pair("dpd")
     router.answers()
-    swan.offloaded(2)
-    router.hosts_talk(tcp=30000)
-    router.proven(board)
+    router.through_engine(board, tcp=30000)
     old = set(lab.Xfrm().sas())
     cables(router.ALL_CABLES & ~1)
     check(lab.wait_for(lambda: not carrier("wan"), 5), "no cable, but a link")
@@ -218,9 +207,7 @@ def cable(board):
     cables(router.ALL_CABLES)
     check(lab.wait_for(lambda: carrier("wan"), 10), "a cable, but no link")
     router.answers(40)
-    swan.offloaded(2, 10)
-    router.hosts_talk(tcp=100000)
-    lab.note("%d packets in the engine afterwards" % router.proven(board, least=30))
+    router.through_engine(board, least=30, what=" afterwards", tcp=100000)
 
 
 def repeat(text):

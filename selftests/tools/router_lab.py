@@ -163,6 +163,13 @@ def hosts_talk(src=HERE, dst=THERE, tcp=300000, sizes=(0, 56, 500, 1300, 1472, 3
     swan.traffic(src, dst, LAN, FAR, tcp, sizes, singly=True)
 
 
+def through_engine(board, dev="wan", least=20, what="", **talk):
+    """A has two SAs, offloaded, and what the hosts say goes through the engine."""
+    swan.offloaded(2)
+    hosts_talk(**talk)
+    lab.note("%d packets in the engine%s" % (proven(board, dev, least), what))
+
+
 def answers(secs=20, src=HERE, dst=THERE):
     """Packets ask for a tunnel, and get one."""
     check(lab.wait_for(lambda: not lab.ping(src, dst, [0], LAN, timeout=0.4)[0], secs),

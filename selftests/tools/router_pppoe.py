@@ -140,6 +140,4 @@ def over_pppoe(board):
         lab.sh("timeout %d nsenter -t %d -m -n sh %s/a/ip-up" % (
             60 * lab.SLOW, a.process.pid, TMP))
         router.answers()
-        swan.offloaded(2)
-        router.hosts_talk(tcp=30000)
-        lab.note("%d packets in the engine, dialled again" % router.proven(board, DEV))
+        router.through_engine(board, DEV, what=", dialled again", tcp=30000)
