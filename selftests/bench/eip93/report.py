@@ -44,7 +44,7 @@ class Results:
                 if s["test"] == "alloc":
                     self.alloc[s["variant"], s["dir"], s["ours"]] = s
                     continue
-                total, user, _ = profile[run]
+                total, user, _, _ = profile[run]
                 s["kernel_insns"] = (total - user) / s["packets"]
                 self.count[s["variant"], s["dir"], s["alg"], s["size"]] = s
                 self.runs[s["variant"], s["dir"], s["alg"], s["size"]] = run

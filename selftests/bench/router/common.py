@@ -17,9 +17,13 @@ SIZES = (64, 256, 512, 1024, 1400, "imix")
 # 7 of 64, 4 of 576, 1 of 1400
 IMIX = (64, 576, 64, 64, 576, 64, 64, 1400, 64, 576, 64, 576)
 WAYS = ("enc", "dec", "both")
+WAY_NAMES = {"enc": "LAN to WAN", "dec": "WAN to LAN", "both": "both at once"}
 # What follows a + is the same with something changed, see guest.py.
 VARIANTS = ("none", "software", "intree", "ring")
 MORE = ("none+wire", "none+flowtable", "none+paced", "ring+flowtable", "ring+hthresh", "ring+paced")
+
+# With two CPUs: where encrypt and decrypt queue are finished.
+PLACES = ("on00", "on11", "on01", "on10")
 
 # under way: one way; with both ways half of it each
 WINDOW = 64

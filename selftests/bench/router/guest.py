@@ -19,6 +19,9 @@ takes packets one by one, and needs more for each.
   +hthresh    policies of networks are looked up by a hash, too
   +paced      as slow wires as carry 25000 plain frames a second, fewer of ESP: CPU
               and engine have time left
+  +on01       of two CPUs, the first finishes what was encrypted and the second what was
+              decrypted, by esp_ring's completion_cpus; +on00, +on11, +on10 likewise.
+              Interrupts are all the first one's
 """
 import ctypes
 import json
@@ -46,6 +49,7 @@ FE_STATS = ("fe_reads", "fe_writes", "fe_doorbells", "fe_acks", "fe_irqs")
 PLAYED = ("ns", "insns", "busy_ns", "from_wan", "from_lan", "wan_sent", "wan_arrived",
           "wan_lost", "lan_sent", "lan_arrived", "lan_lost")
 DONE_TIMEOUT = 600
+COMPLETION_CPUS = "/sys/module/esp_ring/parameters/completion_cpus"
 
 
 class Registers:
@@ -140,6 +144,8 @@ def prepare(variant, more, alg, size):
     REGS.put(FE, WIRE_OF_FE, limit)
     if more == "flowtable":
         run("nft", FLOWTABLE)
+    if more.startswith("on"):
+        write(COMPLETION_CPUS, "eip93.encrypt=%s,eip93.decrypt=%s" % tuple(more[2:]))
     bits = "24" if more == "hthresh" else "32"
     ip("xfrm", "policy", "set", "hthresh4", bits, bits)
     if variant == "none":

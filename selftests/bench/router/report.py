@@ -24,7 +24,6 @@ LABELS = {"none": "no IPsec", "software": "software", "intree": "in-tree driver"
 GOALS = (("router.insn.forward1400.vs_plain", 2.0, False),
          ("router.engine_share.1400", 0.95, True),
          ("router.engine_share.512", 0.95, True))
-WAY_NAMES = {"enc": "LAN to WAN", "dec": "WAN to LAN", "both": "both at once"}
 
 
 def is_plain(variant):
@@ -46,7 +45,7 @@ class Results:
         for run, s in enumerate(lines, 1):
             variant, way, alg, size = s["case"].split("/")
             key = (variant, way, None if is_plain(variant) else alg, c.number(size))
-            total, user, _ = self.profile[run]
+            total, user, _, _ = self.profile[run]
             s["kernel"] = total - user
             self.s[key], self.runs[key] = s, run
         self.algs = list(dict.fromkeys(k[2] for k in self.s if k[2])) or [FIRST]
@@ -247,7 +246,7 @@ def plots(r, out):
             groups = [g for g in groups if g[1]]
             if groups:
                 plot.bars(os.path.join(out, f"router-{what}-{way}.svg"),
-                          f"Emulated MT7621, {WAY_NAMES[way]}, {r.algs[0]}: {title} by size",
+                          f"Emulated MT7621, {c.WAY_NAMES[way]}, {r.algs[0]}: {title} by size",
                           unit, groups)
 
 

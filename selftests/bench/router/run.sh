@@ -5,12 +5,14 @@
 # to wan and back, with QEMU counting instructions and playing the frames of both
 # hosts by the machine's clock, so that no figure depends on how busy the host is; from
 # run to run they differ by about a percent, with what the kernel had to do before.
-# Prints a table, adds records to build/bench/results.jsonl and writes by function
+# Then again with two CPUs, the queues of the engine finished here and there: what each
+# CPU has to do. Prints tables, adds records to build/bench/results.jsonl and writes by function
 # where instructions go. Status: 0 if everything was measured, also where a goal is
 # missed.
 #
 # Environment: FULL=1 three ciphers and six sizes instead of one and three (12
-# minutes instead of 4); ROUTER_CASES="variant/way/alg/size ..." these only.
+# minutes instead of 4); ROUTER_CASES="variant/way/alg/size ..." these only, with one
+# CPU.
 
 set -eu
 
@@ -61,6 +63,16 @@ cases() {
 	done
 }
 
+# cases_of_two: for two CPUs. Of a queue that has no packets the place does not matter.
+cases_of_two() {
+	for size in 64 512 1400; do
+		for way in enc/on00 enc/on11 dec/on00 dec/on11 \
+			both/on00 both/on11 both/on01 both/on10; do
+			echo "ring+${way#*/}/${way%/*}/${ALGS%% *}/$size"
+		done
+	done
+}
+
 command -v openssl >/dev/null || die "openssl is missing: apt-get install openssl"
 mods=$("$VM_DIR/modules" $SYSTEM) || die "no modules to measure"
 qemu=${ESP_RING_QEMU:-$("$TOP/selftests/qemu/build")} || die "no QEMU"
@@ -68,15 +80,14 @@ kernel=$("$TOP/selftests/qemu/kernels/build" "$(kernel_of $SYSTEM)") || die "no 
 list=${ROUTER_CASES:-$(cases | xargs)}
 share=$(mktemp -d "${TMPDIR:-/tmp}/esp-ring-bench.XXXXXX")
 trap 'rm -rf "$share"' EXIT
-rm -rf "$OUT/router"
-mkdir -p "$share/selftests/vm" "$share/modules" "$OUT/router/out"
+mkdir -p "$share/selftests/vm" "$share/modules" "$OUT"
 cp "$VM_DIR/guest-init" "$share/selftests/vm/"
 cp "$mods"/*.ko "$share/modules/"
 cp "$BENCH/router/guest.py" "$BENCH/router/common.py" "$BENCH/lab.py" \
 	"$TOP/selftests/qemu/guest/mark.py" "$share/"
 # a list of names
 # shellcheck disable=SC2086
-python3 "$BENCH/router/frames.py" "$OUT/router/frames.pcap" "$share/index" $ALGS ||
+python3 "$BENCH/router/frames.py" "$share/frames.pcap" "$share/index" $ALGS ||
 	die "the hosts' frames could not be made"
 
 # port NUMBER NAME MAC HOST'S-MAC
@@ -87,18 +98,28 @@ port() {
 		"$1" "$1" "$1" "$1" "$1" "$4"
 }
 
-say "measuring a router on $SYSTEM, $(echo "$list" | wc -w) cases"
-python3 "$VM_DIR/boot.py" $SYSTEM \
-	"python3 /share/guest.py /share/modules /share/index /out/samples $list" \
-	--share "$share" --dir "$OUT/router" --cpus 1 --icount 0 \
-	--append "dma_debug=off" \
-	--qemu "$ENGINE -global player.frames=$OUT/router/frames.pcap \
-		$(port 0 wan 52:54:00:e5:71:00 02:00:00:00:00:02) \
-		$(port 1 lan1 52:54:00:e5:71:01 02:00:00:00:00:07) \
-		-plugin $qemu/plugins/insnprof.so,out=$OUT/router/prof" \
-	--timeout 3600 >"$OUT/router/boot.log" || {
-	tail -n 20 "$OUT/router/boot.log" >&2
-	die "it could not be measured, see $OUT/router/boot.log"
+# measure DIR CPUS CASES
+measure() {
+	rm -rf "$1"
+	mkdir -p "$1/out"
+	say "measuring a router on $SYSTEM, $2 CPUs, $(echo "$3" | wc -w) cases"
+	python3 "$VM_DIR/boot.py" $SYSTEM \
+		"python3 /share/guest.py /share/modules /share/index /out/samples $3" \
+		--share "$share" --dir "$1" --cpus "$2" --icount 0 \
+		--append "dma_debug=off" \
+		--qemu "$ENGINE -global player.frames=$share/frames.pcap \
+			$(port 0 wan 52:54:00:e5:71:00 02:00:00:00:00:02) \
+			$(port 1 lan1 52:54:00:e5:71:01 02:00:00:00:00:07) \
+			-plugin $qemu/plugins/insnprof.so,out=$1/prof" \
+		--timeout 3600 >"$1/boot.log" || {
+		tail -n 20 "$1/boot.log" >&2
+		die "it could not be measured, see $1/boot.log"
+	}
 }
-rm -f "$OUT/router/frames.pcap"
+
+measure "$OUT/router" 1 "$list"
 python3 "$BENCH/router/report.py" "$OUT/router" "$OUT" "$kernel"
+if [ -z "${ROUTER_CASES:-}" ]; then
+	measure "$OUT/router-cpus" 2 "$(cases_of_two | xargs)"
+	python3 "$BENCH/router/cpus.py" "$OUT/router-cpus" "$OUT" "$kernel"
+fi

@@ -30,16 +30,21 @@ def symbols(files):
 
 
 def runs(name):
-    """The runs of a profile: totals, and instructions by address."""
+    """The runs of a profile: totals, instructions by address, and if there are several
+    CPUs the same of each."""
     found = {}
     with open(name, encoding="ascii") as f:
         for line in f:
             field = line.split()
             if field[0] == "run":
                 current = collections.Counter()
-                found[int(field[1])] = (int(field[2]), int(field[3]), current)
+                by_cpu = collections.defaultdict(collections.Counter)
+                found[int(field[1])] = (int(field[2]), int(field[3]), current, by_cpu)
             else:
-                current[int(field[0], 16)] += int(field[1])
+                address = int(field[0], 16)
+                current[address] += int(field[1])
+                for cpu, n in enumerate(field[2:]):
+                    by_cpu[cpu][address] += int(n)
     return found
 
 
@@ -68,7 +73,7 @@ def main():
         if n is not None and n not in found:
             sys.exit(f"error: {a.profile} has no run {n}, only {sorted(found)}")
     addresses, names = symbols(a.symbols)
-    total, user, counts = found[a.run]
+    total, user, counts, _ = found[a.run]
     functions = fold(counts, addresses, names)
     if a.less is not None:
         total -= found[a.less][0]

@@ -12,9 +12,9 @@
  *	arm64	movz xzr, #0xe500 + n
  *
  * n = 1: count from here on. n = 2: stop, and write what was counted since to
- * FILE: a line "run N total user", then "address instructions" by address.
- * fold.py makes functions of it. Blocks that an exception leaves are counted as
- * a whole.
+ * FILE: a line "run N total user", then "address instructions" by address, with
+ * those of each CPU behind it if there are several. fold.py makes functions of
+ * it. Blocks that an exception leaves are counted as a whole.
  */
 #include <glib.h>
 #include <inttypes.h>
@@ -27,6 +27,7 @@ QEMU_PLUGIN_EXPORT int qemu_plugin_version = QEMU_PLUGIN_VERSION;
 
 #define MARK		0xe500
 #define MARKS		16
+#define MAX_CPUS	4
 
 enum { START = 1, STOP };
 
@@ -34,8 +35,10 @@ struct block {
 	uint64_t pc;
 	unsigned int insns;
 	struct qemu_plugin_scoreboard *count;
-	uint64_t base;	/* where the count was when counting began */
-	uint64_t sum;	/* executions in the interval */
+	/* for each CPU: where the count was when counting began */
+	uint64_t base[MAX_CPUS];
+	uint64_t now[MAX_CPUS];	/* executions in the interval */
+	uint64_t sum;		/* of all CPUs */
 };
 
 static GHashTable *blocks;
@@ -50,6 +53,11 @@ static qemu_plugin_u64 counter(struct block *b)
 	return qemu_plugin_scoreboard_u64(b->count);
 }
 
+static unsigned int cpus(void)
+{
+	return MIN(qemu_plugin_num_vcpus(), MAX_CPUS);
+}
+
 /* Begin an interval, or end it, in every block */
 static void interval(bool begin)
 {
@@ -59,11 +67,16 @@ static void interval(bool begin)
 	g_hash_table_iter_init(&it, blocks);
 	while (g_hash_table_iter_next(&it, NULL, &v)) {
 		struct block *b = v;
-		uint64_t now = qemu_plugin_u64_sum(counter(b));
 
-		if (begin)
-			b->base = now;
-		b->sum = now - b->base;
+		b->sum = 0;
+		for (unsigned int i = 0; i < cpus(); i++) {
+			uint64_t now = qemu_plugin_u64_get(counter(b), i);
+
+			if (begin)
+				b->base[i] = now;
+			b->now[i] = now - b->base[i];
+			b->sum += b->now[i];
+		}
 	}
 }
 
@@ -90,9 +103,12 @@ static void dump(void)
 	for (GList *l = all; l; l = l->next) {
 		struct block *b = l->data;
 
-		if (b->pc >= from && b->sum)
-			fprintf(out, "%" PRIx64 " %" PRIu64 "\n", b->pc,
-				b->sum * b->insns);
+		if (b->pc < from || !b->sum)
+			continue;
+		fprintf(out, "%" PRIx64 " %" PRIu64, b->pc, b->sum * b->insns);
+		for (unsigned int i = 0; cpus() > 1 && i < cpus(); i++)
+			fprintf(out, " %" PRIu64, b->now[i] * b->insns);
+		fputc('\n', out);
 	}
 	fflush(out);
 	g_list_free(all);
