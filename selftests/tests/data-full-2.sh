@@ -6,4 +6,4 @@
 # systems: trixie
 # timeout: 600
 # group: full2
-exec python3 "$LIB/../tools/data.py" full 15 30
+exec python3 "$LIB/../tools/data.py" full 15 31

@@ -49,7 +49,7 @@ def suspended(alg, esn):
         t = lab.Tunnel(a, b, alg, ("tunnel", 4, 4), esn=esn, window=1024)
         was = eip.engine()["failures"], eip.counters()["resets"]
         # what piles up meanwhile comes at once: it shall fit the far NIC's ring
-        with lab.Load(t, 60) as load:
+        with lab.Load(t, 120 // lab.SLOW) as load:
             for _ in range(2):
                 call("suspend")
                 # the watchdog has time to look
@@ -71,7 +71,7 @@ def slow_when_suspended(a, b):
     """More is under way than ends in time: given back as errors, and counted."""
     t = lab.Tunnel(a, b, "cbc128-sha1", ("tunnel", 4, 4), window=1024)
     try:
-        with lab.Load(t) as load:
+        with lab.Load(t, 300 // lab.SLOW) as load:
             ctl.speed(50000000)
             time.sleep(0.3)
             start = time.monotonic()
@@ -92,7 +92,7 @@ def slow_when_suspended(a, b):
 def resume_of_a_dead_device(a, b):
     """The device does not come back: software, and the machine resumes all the same."""
     t = lab.Tunnel(a, b, "cbc128-sha1", ("tunnel", 4, 4), window=1024)
-    with lab.Load(t) as load:
+    with lab.Load(t, 300 // lab.SLOW) as load:
         call("suspend")
         ctl.fault("gone")
         call("resume")

@@ -48,6 +48,8 @@ ALGS = {
     "3des-sha1": _pair(DES3, 24, *SHA1), "3des-md5": _pair(DES3, 24, *MD5),
     "null-sha256": _pair(NULL, 0, *SHA256), "null-sha1": _pair(NULL, 0, *SHA1),
     "cbc128-none": _pair(CBC, 16, *NOAUTH), "ctr128-none": _pair(CTR, 20, *NOAUTH),
+    # no hardware knows it, nor does the layer
+    "camellia256-none": _pair("cbc(camellia)", 32, *NOAUTH),
 }
 
 # modes and families: (mode, outer, inner)
