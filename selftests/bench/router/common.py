@@ -19,7 +19,8 @@ IMIX = (64, 576, 64, 64, 576, 64, 64, 1400, 64, 576, 64, 576)
 WAYS = ("enc", "dec", "both")
 # What follows a + is the same with something changed, see guest.py.
 VARIANTS = ("none", "software", "intree", "ring")
-MORE = ("none+wire", "none+flowtable", "none+paced", "ring+flowtable", "ring+hthresh", "ring+paced")
+MORE = ("none+wire", "none+flowtable", "none+paced", "ring+flowtable", "ring+hthresh", "ring+tuned",
+        "ring+paced")
 
 # under way: one way; with both ways half of it each
 WINDOW = 64
