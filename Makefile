@@ -18,7 +18,7 @@ help:
 	@echo "make integrate-test   does that compile, on two kernels and four architectures?"
 	@echo "make dist         esp-ring-$(VERSION).tar.gz"
 	@echo "make demo         a tunnel with ESP offload in a virtual machine, shown"
-	@echo "make demo-router  two emulated MT7621 routers, a tunnel by their engines from LAN to LAN"
+	@echo "make demo-router  two emulated MT7621 routers, a tunnel by their engines; REBOOT=1: one is reset"
 	@echo "make test         the test suite; T=pattern for a part, JOBS=n machines at a time"
 	@echo "make picture      queues, latency and rate of a run, as SVG, by tools/esp-ring"
 	@echo "make bench        the measurements: soft engine, EIP-93, a router; FULL=1 more of the last"

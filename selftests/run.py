@@ -40,10 +40,11 @@ ALSO = ("trixie",)
 BOARDS = ("mt7621", "en7581")
 # and for test files that name them: bpo with the strongSwan of Debian's sid, and
 # boards that have not run a test yet
-SYSTEMS = DEFAULT + ALSO + BOARDS + ("sid", "mt7621-6.12", "en7581-debug")
+SYSTEMS = DEFAULT + ALSO + BOARDS + ("sid", "mt7621-6.12", "mt7621-native", "en7581-debug")
 BUILD = os.path.join(TOP, "build", "test")
 # the debug kernel checks every access to memory
-SLOW = {"debug": 5, "mt7621": 3, "mt7621-6.12": 3, "en7581": 2, "en7581-debug": 8}
+SLOW = {"debug": 5, "mt7621": 3, "mt7621-6.12": 3, "mt7621-native": 3, "en7581": 2,
+        "en7581-debug": 8}
 MEM = {"debug": 2048}
 BOOT_SECONDS = 90
 # variables of the environment that tests get: longer forms, seeds to replay

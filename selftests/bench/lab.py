@@ -102,9 +102,10 @@ def load(directory, *names):
 
 
 def rmmod(name):
-    """Unload once the SAs that used it are gone, which takes a moment."""
+    """Unload once the SAs that used it are gone, which takes a moment; what is part of
+    the kernel stays."""
     for _ in range(100):
-        if not os.path.exists("/sys/module/" + name):
+        if not os.path.exists("/sys/module/%s/initstate" % name):
             return
         if subprocess.run(["rmmod", name], stderr=subprocess.DEVNULL).returncode:
             time.sleep(0.1)

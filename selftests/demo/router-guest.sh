@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only
 #
-# router-guest.sh a|b: one of the routers of the demo, with the host behind its
-# lan1, the name space "lan".  Its last line is "demo: reached-end" or "demo:
-# what failed".
+# router-guest.sh a|b [reset|again]: one of the routers of the demo, with the host behind
+# its lan1, the name space "lan".  Its last line is "demo: reached-end" or "demo:
+# what failed".  reset: A asks for a reset of B at the end; again: B after that.
 #
 #   host 10.1.0.10 --- lan1 A wan 192.0.2.1 === 192.0.2.2 wan B lan1 --- host 10.2.0.10
 
@@ -12,7 +12,7 @@ export OUT=/out ESP_SA=/out/esp_sa SYSTEM=demo SLOW=3
 # shellcheck source=selftests/lib/lib.sh
 . "$LIB/lib.sh"
 
-me=$1
+me=$1 how=${2:-}
 case $me in
 a) my=1 their=2 ;;
 b) my=2 their=1 ;;
@@ -79,6 +79,19 @@ list_states() {
 		done
 }
 
+# the SPIs of SAs that have keys
+spis() {
+	ip xfrm state | awk '$2 == "esp" { spi = $4 } $1 == "enc" { print spi }' | sort
+}
+
+# replaced: none of the SAs in $old is there, and two others are offloaded
+replaced() {
+	for _s in $old; do
+		! spis | grep -qx "$_s" || return 1
+	done
+	[ "$(ip xfrm state | grep -c 'crypto offload parameters: dev wan')" -ge 2 ]
+}
+
 engine_counter() {
 	_low=$(busybox devmem $((ENGINE_CTL + 0x100 + 8 * $1)) 32)
 	echo $((_low))
@@ -103,12 +116,12 @@ counters() {
 		"$(engine_counter 4) interrupts"
 }
 
-# both SAs in the engine, and packets through both queues
+# proven PACKETS: both SAs in the engine, and so many packets through both queues
 proven() {
 	n=$(ip xfrm state | grep -c 'crypto offload parameters: dev wan')
 	[ "$n" -ge 2 ] || give_up "$n of 2 SAs are offloaded to wan"
 	for dir in encrypt decrypt; do
-		[ "$(ring_get queues packets queue=$dir)" -ge 1000 ] ||
+		[ "$(ring_get queues packets queue=$dir)" -ge "$1" ] ||
 			give_up "$(ring_get queues packets queue=$dir) packets in the $dir queue"
 	done
 }
@@ -124,11 +137,19 @@ swan_start a $CONF >/dev/null 2>&1 || give_up "strongSwan does not start"
 
 if [ "$me" = b ]; then
 	bg on_lan iperf3 -s --logfile /dev/null
+	if [ "$how" = again ]; then
+		# its old self is forgotten when it calls, not before DPD otherwise
+		wait_for 100 on_lan ping -c 1 -W 2 10.1.0.10 || give_up "no answer after the reset"
+	fi
 	until [ -e /out/stop ]; do
+		[ ! -e /out/reset ] || busybox reboot -f
 		sleep 1
 	done
 	counters
-	proven
+	case $how in
+	again) proven 4 ;;
+	*) proven 1000 ;;
+	esac
 	echo "demo: reached-end"
 	exit 0
 fi
@@ -148,7 +169,26 @@ to_a=$(stream -R) || give_up "TCP to A: $to_a"
 echo "A to B $to_b Mbit/s, B to A $to_a Mbit/s by the routers' own clock, which is the emulator's;"
 echo "the host behind each router runs on the router's CPU"
 
+# B is gone without a word, under load: new SAs, offloaded as those before were
+if [ "$how" = reset ]; then
+	title "router B is reset while the hosts talk"
+	old=$(spis)
+	bg on_lan ping -q -i 0.05 10.2.0.10
+	bg on_lan timeout 60 iperf3 -c 10.2.0.10 -t 20 --logfile /dev/null
+	sleep 2
+	echo "demo: reset-b"
+	wait_for 100 replaced || give_up "the SAs of B's old self stay"
+	wait_for 100 on_lan ping -c 1 -W 2 10.2.0.10 || give_up "no answer after the reset"
+	list_states
+	on_lan ping -c 4 -i 0.5 10.2.0.10 | grep -E 'time=|received' | sed 's/^/    /'
+	show_states | grep -E '^src|spi|offload' | sed 's/^/    /'
+	for spi in $(spis); do
+		[ "$(ring_get sas packets "spi=$spi")" -ge 4 ] ||
+			give_up "SA $spi: $(ring_get sas packets "spi=$spi") packets in the engine"
+	done
+fi
+
 title "the counters of router A"
 counters
-proven
+proven 1000
 echo "demo: reached-end"

@@ -3,7 +3,7 @@
 #
 # make demo-router: two emulated MT7621 routers, wan to wan, a host behind lan1 of
 # each, strongSwan between them, ESP by their engines.  Ends with "demo: ok" or
-# "demo: FAILED: what".
+# "demo: FAILED: what".  REBOOT=1: router B is reset while packets flow both ways.
 
 set -u
 export PATH="$PATH:/usr/sbin:/sbin"
@@ -34,14 +34,27 @@ title() {
 	printf '\n== %s\n' "$*"
 }
 
-# boot HOST HOW-THE-WIRE-IS-MADE
+# boot DIRECTORY HOST HOW-THE-WIRE-IS-MADE [WORD]
 boot() {
 	mkdir -p "$dir/$1/out"
 	: >"$dir/$1/out/log"
 	python3 "$top/selftests/vm/boot.py" "$system" --share "$share" --dir "$dir/$1" --timeout 900 \
-		--ports 2 --wan "stream,$2,addr.type=unix,addr.path=$sock/wan" \
-		"exec sh /share/selftests/demo/router-guest.sh $1" >/dev/null 2>"$dir/$1/boot.log" &
+		--ports 2 --wan "stream,$3,addr.type=unix,addr.path=$sock/wan" \
+		"exec sh /share/selftests/demo/router-guest.sh $2 ${4:-}" >/dev/null 2>"$dir/$1/boot.log" &
 	vms="$vms $!"
+}
+
+# as long as router A runs: B is reset when A says so, and another machine takes its place
+reset_b() {
+	until grep -q '^demo: reset-b$' "$dir/a/out/log"; do
+		kill -0 "$a" 2>/dev/null || return
+		sleep 1
+	done
+	: >"$dir/b/out/reset"
+	wait "$b"
+	mv "$dir/b" "$dir/b-before"
+	boot b b server=off,reconnect-ms=1000 again
+	b=$!
 }
 
 title "two $system machines: image and modules (made once, then cached)"
@@ -54,11 +67,14 @@ exec 9>"$top/build/demo-router.lock"
 flock -n 9 || failed "it runs already, in this directory"
 rm -rf "$dir"
 title "booting them"
-boot a server=on
+boot a a server=on "${REBOOT:+reset}"
 a=$!
-boot b server=off,reconnect-ms=1000
+boot b b server=off,reconnect-ms=1000
 b=$!
-tail -n +1 -F --pid="$a" "$dir/a/out/log" 2>/dev/null | grep --line-buffered -v '^demo: '
+{ tail -n +1 -F --pid="$a" "$dir/a/out/log" 2>/dev/null | grep --line-buffered -v '^demo: '; } &
+show=$!
+[ -z "${REBOOT:-}" ] || reset_b
+wait "$show"
 wait "$a"
 status=$?
 touch "$dir/b/out/stop"

@@ -18,6 +18,11 @@ loaded() {
 	[ -d "/sys/module/$1" ]
 }
 
+# and not part of the kernel
+removable() {
+	[ -e "/sys/module/$1/initstate" ]
+}
+
 # ring_insmod MODULE [PARAMETER...]: out of the build.  What modprobe would
 # load for an installed module is loaded first.
 ring_insmod() {
@@ -45,7 +50,7 @@ ring_unload() {
 	_secs=${1:-30}
 	for _m in esp_ring_mediatek esp_ring_airoha esp_ring_stmicro esp_ring_faulty \
 		esp_ring_soft esp_ring_eip93 esp_ring; do
-		! loaded $_m || wait_for "$_secs" rmmod $_m || {
+		! removable $_m || wait_for "$_secs" rmmod $_m || {
 			note "$_m cannot be unloaded: $(rmmod $_m 2>&1)"
 			return 1
 		}

@@ -6,6 +6,7 @@
 # and what the driver's monitor does when a DMA hangs.
 #
 # systems: mt7621 mt7621-6.12
+# also: mt7621-native
 # timeout: 240
 # group: switch
 # ports: 2

@@ -3,6 +3,9 @@
 """Glue on an MT7621: the ports of mtk_eth_soc and, by DSA, of the switch behind it.
 The board's tree names the engine (QEMU puts it there, see mt7621_boot.c).
 
+Of an integrated kernel the layer is a part; there mtk_eth_soc has attached itself, so
+that there is no time without glue.
+
 Another engine of a higher rating is there, too, and host "n-wan" behind wan."""
 import fnmatch
 import os
@@ -18,8 +21,14 @@ HOST = "n-wan"
 WAN = ("203.0.113.1", "203.0.113.2")
 SOCKETS = ("wan", "lan1", "lan2", "lan3", "lan4")
 CONTROLLER = "/sys/bus/platform/devices/1e100000.ethernet"
-BOUND = (ENGINE, "esp-engine", "crypto@1e004000", GLUE)
+NATIVE = lab.builtin("esp_ring")
+BOUND = (ENGINE, "esp-engine", "crypto@1e004000", "mtk_soc_eth" if NATIVE else GLUE)
 ANY = ("-", "any", "-", "-")
+
+
+def glue():
+    if not NATIVE:
+        lab.insmod(GLUE)
 
 
 def conduit():
@@ -40,16 +49,16 @@ def engine_of(a, dev, alg="cbc128-sha1"):
 
 
 def shown(_a, _b):
-    for dev in SOCKETS + (conduit(), "va"):
+    for dev in () if NATIVE else SOCKETS + (conduit(), "va"):
         check(bound(dev) == ANY, "without glue %s: %r" % (dev, bound(dev)))
-    lab.insmod(GLUE)
+    glue()
     for dev in SOCKETS + (conduit(),):
         check(bound(dev) == BOUND, "%s: %r" % (dev, bound(dev)))
     check(bound("va") == ANY, "va: %r" % (bound("va"),))
 
 
 def stacked(_a, _b):
-    lab.insmod(GLUE)
+    glue()
     try:
         lab.sh("ip link add link wan name wan.5 type vlan id 5; ip link add br5 type bridge; "
                "ip link set lan1 master br5; ip link set lan2 master br5; "
@@ -62,8 +71,8 @@ def stacked(_a, _b):
 
 
 def chosen(a, _b):
-    check(engine_of(a, "wan") == OTHER, "without glue: not by rating")
-    lab.insmod(GLUE)
+    check(NATIVE or engine_of(a, "wan") == OTHER, "without glue: not by rating")
+    glue()
     for dev in SOCKETS:
         check(engine_of(a, dev) == ENGINE, "%s: not the engine beside" % dev)
     check(engine_of(a, "wan", "gcm128") == OTHER, "what it cannot do")
@@ -72,7 +81,8 @@ def chosen(a, _b):
 
 def traffic(a, b):
     """Both ways through wan, every packet in the engine beside."""
-    lab.insmod(GLUE)
+    glue()
+    check("esp-hw-offload: on" in lab.sh("ethtool -k wan"), "wan has no offload")
     lab.OUTER[0] = lambda fam, pair="v": WAN
     try:
         t = lab.Tunnel(a, b, "cbc128-sha1", ("transport", 4, 4), dev="wan")
@@ -136,7 +146,7 @@ def main():
         ("an SA goes to the engine beside", chosen),
         ("packets through wan", traffic),
         ("the module's aliases", autoload),
-    )] + [("all modules can go", leave)])
+    ) if not NATIVE or f != autoload] + [("all modules can go", leave)])
 
 
 main()

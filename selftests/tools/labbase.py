@@ -183,6 +183,11 @@ def loaded(name):
     return os.path.isdir("/sys/module/" + name)
 
 
+def builtin(name):
+    """Of modules that have parameters: part of the kernel"""
+    return loaded(name) and not os.path.exists("/sys/module/%s/initstate" % name)
+
+
 def insmod(name, args=""):
     if not loaded(name):
         # what modprobe would load for an installed module
@@ -192,12 +197,13 @@ def insmod(name, args=""):
 
 
 def rmmod(name, secs=30):
-    """Returns the seconds it took; fails if it is refused for too long."""
+    """Returns the seconds it took; fails if it is refused for too long. What is part of
+    the kernel stays."""
     start = time.monotonic()
     last = [""]
 
     def gone():
-        if not loaded(name):
+        if not loaded(name) or builtin(name):
             return True
         code, last[0] = status("rmmod " + name)
         return not code

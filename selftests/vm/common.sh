@@ -12,7 +12,7 @@ CACHE=${ESP_RING_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/esp-ring}
 # 'variable' for another mirror; apt verifies its signatures in any case
 MIRROR=${ESP_RING_MIRROR:-http://deb.debian.org}
 KEYRING=/usr/share/keyrings/debian-archive-keyring.gpg
-SYSTEMS="bookworm trixie bpo debug sid mt7621 mt7621-6.12 en7581 en7581-debug"
+SYSTEMS="bookworm trixie bpo debug sid mt7621 mt7621-6.12 mt7621-native en7581 en7581-debug"
 export LC_ALL=C
 
 say() {
@@ -201,6 +201,7 @@ kernel_of() {
 	en7581) echo arm64-stock ;;
 	mt7621) echo mipsel-7.2 ;;
 	mt7621-6.12) echo mipsel-6.12 ;;
+	mt7621-native) echo mipsel-7.2-native ;;
 	en7581-debug) echo arm64-7.2-debug ;;
 	esac
 }
@@ -209,6 +210,7 @@ kernel_of() {
 kernel_dir() {
 	case $(kernel_of "$1") in
 	arm64-stock) "$KERNELS/stock" ;;
+	*-native) "$KERNELS/native" "$(kernel_of "$1")" ;;
 	*) "$KERNELS/build" "$(kernel_of "$1")" ;;
 	esac
 }
@@ -228,12 +230,29 @@ kernel_fragments() {
 	case $1 in
 	mipsel-6.12) echo common.config mips.config router.config ;;
 	mipsel-7.2) echo common.config mips.config router.config intree.config ;;
+	mipsel-7.2-native) echo common.config mips.config router.config native.config ;;
 	arm64-7.2-debug) echo common.config arm64.config intree.config kasan.config ;;
 	*) die "no such kernel: $1" ;;
 	esac
 }
 
+# what "make integrate" puts into a kernel's tree, and how
+integrated_files() {
+	(cd "$VM_DIR/../.." && find packaging/integrate/integrate net include drivers -type f \
+		'(' -name '*.[ch]' -o -name Makefile -o -name Kconfig -o -name '*.cocci' -o -name integrate ')' \
+		! -name '*.mod.c' | sort)
+}
+
 kernel_key() {
+	case $1 in
+	*-native)
+		# lists of files
+		# shellcheck disable=SC2046
+		key_of "$(cd "$KERNELS" && key_of native $(kernel_fragments "$1") "$(cross_key)" "$1")" \
+			"$(cd "$VM_DIR/../.." && key_of $(integrated_files))"
+		return
+		;;
+	esac
 	(
 		cd "$KERNELS" || exit
 		[ "$1" != arm64-stock ] || {

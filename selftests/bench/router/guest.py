@@ -17,6 +17,7 @@ takes packets one by one, and needs more for each.
   +wire       with it, for the throughput
   +flowtable  what nftables has in its flowtable goes past routing and policies
   +hthresh    policies of networks are looked up by a hash, too
+  +tuned      this, and what comes from lan1 need not have come by a tunnel
   +paced      as slow wires as carry 25000 plain frames a second, fewer of ESP: CPU
               and engine have time left
   +on01       of two CPUs, the first finishes what was encrypted and the second what was
@@ -146,7 +147,8 @@ def prepare(variant, more, alg, size):
         run("nft", FLOWTABLE)
     if more.startswith("on"):
         write(COMPLETION_CPUS, "eip93.encrypt=%s,eip93.decrypt=%s" % tuple(more[2:]))
-    bits = "24" if more == "hthresh" else "32"
+    write("/proc/sys/net/ipv4/conf/lan1/disable_policy", "1" if more == "tuned" else "0")
+    bits = "24" if more in ("hthresh", "tuned") else "32"
     ip("xfrm", "policy", "set", "hthresh4", bits, bits)
     if variant == "none":
         return

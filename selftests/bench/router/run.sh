@@ -12,14 +12,14 @@
 #
 # Environment: FULL=1 three ciphers and six sizes instead of one and three (12
 # minutes instead of 4); ROUTER_CASES="variant/way/alg/size ..." these only, with one
-# CPU.
+# CPU; ROUTER_SYSTEM=mt7621-native the integrated kernel.
 
 set -eu
 
 TOP=$(cd "$(dirname "$0")/../../.." && pwd)
 BENCH=$TOP/selftests/bench
 OUT=$TOP/build/bench
-SYSTEM=mt7621
+SYSTEM=${ROUTER_SYSTEM:-mt7621}
 VM_DIR=$TOP/selftests/vm
 # shellcheck source=selftests/vm/common.sh
 . "$TOP/selftests/vm/common.sh"
@@ -56,7 +56,7 @@ cases() {
 			done
 		done
 	done
-	for v in none+flowtable ring+flowtable ring+hthresh; do
+	for v in none+flowtable ring+flowtable ring+hthresh ring+tuned; do
 		for way in enc dec both; do
 			echo "$v/$way/${ALGS%% *}/1400"
 		done
@@ -74,9 +74,9 @@ cases_of_two() {
 }
 
 command -v openssl >/dev/null || die "openssl is missing: apt-get install openssl"
-mods=$("$VM_DIR/modules" $SYSTEM) || die "no modules to measure"
+mods=$("$VM_DIR/modules" "$SYSTEM") || die "no modules to measure"
 qemu=${ESP_RING_QEMU:-$("$TOP/selftests/qemu/build")} || die "no QEMU"
-kernel=$("$TOP/selftests/qemu/kernels/build" "$(kernel_of $SYSTEM)") || die "no kernel"
+kernel=$(kernel_dir "$SYSTEM") || die "no kernel"
 list=${ROUTER_CASES:-$(cases | xargs)}
 share=$(mktemp -d "${TMPDIR:-/tmp}/esp-ring-bench.XXXXXX")
 trap 'rm -rf "$share"' EXIT
@@ -103,7 +103,7 @@ measure() {
 	rm -rf "$1"
 	mkdir -p "$1/out"
 	say "measuring a router on $SYSTEM, $2 CPUs, $(echo "$3" | wc -w) cases"
-	python3 "$VM_DIR/boot.py" $SYSTEM \
+	python3 "$VM_DIR/boot.py" "$SYSTEM" \
 		"python3 /share/guest.py /share/modules /share/index /out/samples $3" \
 		--share "$share" --dir "$1" --cpus "$2" --icount 0 \
 		--append "dma_debug=off" \
