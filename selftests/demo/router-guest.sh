@@ -136,6 +136,7 @@ configure
 swan_start a $CONF >/dev/null 2>&1 || give_up "strongSwan does not start"
 
 if [ "$me" = b ]; then
+	: >/out/ready
 	bg on_lan iperf3 -s --logfile /dev/null
 	if [ "$how" = again ]; then
 		# its old self is forgotten when it calls, not before DPD otherwise
@@ -154,7 +155,9 @@ if [ "$me" = b ]; then
 	exit 0
 fi
 
-# the first ping asks for the tunnel, and charon repeats that until B has booted
+# A charon without its configuration refuses for good, and the kernel asks again only
+# when its acquire has expired, 165 s later: B is not called before it is ready.
+wait_for 150 test -e /out/go || give_up "router B is not ready"
 title "IKEv2 between the routers; the host behind A pings the one behind B"
 wait_for 150 on_lan ping -c 1 -W 2 10.2.0.10 || give_up "no answer through the tunnel"
 on_lan ping -c 4 -i 0.5 10.2.0.10 | grep -E 'time=|received' | sed 's/^/    /'

@@ -73,6 +73,10 @@ boot b b server=off,reconnect-ms=1000
 b=$!
 { tail -n +1 -F --pid="$a" "$dir/a/out/log" 2>/dev/null | grep --line-buffered -v '^demo: '; } &
 show=$!
+until [ -e "$dir/b/out/ready" ] || ! kill -0 "$a" 2>/dev/null; do
+	sleep 1
+done
+: >"$dir/a/out/go"
 [ -z "${REBOOT:-}" ] || reset_b
 wait "$show"
 wait "$a"
