@@ -8,7 +8,8 @@
 # host is makes no difference to what is measured. That time runs ahead while the guest
 # waits for its disk, hence the long timeout.
 #
-# systems: trixie bookworm bpo
+# systems: bookworm bpo
+# also: trixie
 # timeout: 900
 # group: load
 # qemu: -icount shift=1,sleep=off
