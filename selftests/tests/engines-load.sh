@@ -8,9 +8,12 @@
 # host is makes no difference to what is measured. That time runs ahead while the guest
 # waits for its disk, hence the long timeout.
 #
-# systems: bookworm bpo
-# also: trixie
-# timeout: 900
+# Not in a plain "make test": a machine with a clock of its own was seen not to boot, its
+# console empty, once in three on a busy host.
+#
+# systems: none
+# also: bpo bookworm trixie
+# timeout: 600
 # group: load
 # qemu: -icount shift=1,sleep=off
 # nothing here is damaged, and there is much of it: not for tshark
