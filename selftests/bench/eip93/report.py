@@ -44,8 +44,7 @@ class Results:
                 if s["test"] == "alloc":
                     self.alloc[s["variant"], s["dir"], s["ours"]] = s
                     continue
-                total, user, _, _ = profile[run]
-                s["kernel_insns"] = (total - user) / s["packets"]
+                s["kernel_insns"] = (profile[run].total - profile[run].user) / s["packets"]
                 self.count[s["variant"], s["dir"], s["alg"], s["size"]] = s
                 self.runs[s["variant"], s["dir"], s["alg"], s["size"]] = run
         if run != len(profile):
@@ -137,7 +136,7 @@ def by_function(r, vm, out, images):
             functions = {}
             for variant, sign in ((v, 1), ("none", -1)):
                 s = r.count[variant, way, SHA1, 1400]
-                counts = r.profile[r.runs[variant, way, SHA1, 1400]][2]
+                counts = r.profile[r.runs[variant, way, SHA1, 1400]].counts
                 for f, n in fold.fold(counts, *names).items():
                     functions[f] = functions.get(f, 0) + sign * n / s["packets"]
             with open(os.path.join(out, f"eip93-{v}-{way}1400.txt"), "w",

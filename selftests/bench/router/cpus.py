@@ -12,22 +12,20 @@ which an instruction takes 1 ns. Not counted is what waits for a lock: a CPU tha
 halted in the middle keeps its locks until its next turn. The busiest of the three is the limit when all work at
 once, so the engine's share is then at most its own time to that.
 """
-import json
 import os
 import sys
 
 HERE = os.path.dirname(os.path.abspath(__file__))
-sys.path[:0] = [os.path.join(HERE, ".."), os.path.join(HERE, "../../qemu/plugins")]
+sys.path[:0] = [HERE, os.path.join(HERE, ".."), os.path.join(HERE, "../../qemu/plugins")]
 import common as c      # noqa: E402  pylint: disable=wrong-import-position
 import fold             # noqa: E402  pylint: disable=wrong-import-position
 import records          # noqa: E402  pylint: disable=wrong-import-position
+import report           # noqa: E402  pylint: disable=wrong-import-position
 
 PREFIX = "router-cpus."
 WORDS = {"on00": "all on CPU 0", "on11": "CPU 1 finishes",
          "on01": "CPU 1 finishes what was decrypted",
          "on10": "CPU 1 finishes what was encrypted"}
-
-
 WAITING = "queued_spin_lock_slowpath"
 
 
@@ -38,19 +36,14 @@ def working(functions):
 def samples(vm, images):
     """{(way, size, place): (kernel instructions for a packet by CPU, the engine's time)},
     and the kernel"""
-    with open(os.path.join(vm, "out/samples"), encoding="ascii") as f:
-        lines = [json.loads(x) for x in f]
-    kernel = lines.pop()["kernel"]
-    profile = fold.runs(os.path.join(vm, "prof"))
-    if len(lines) != len(profile):
-        sys.exit(f"error: {len(profile)} runs were counted, {len(lines)} reported")
+    lines, kernel, profile = report.measured(vm)
     names = fold.symbols([os.path.join(images, "System.map"), os.path.join(vm, "out/kallsyms-ring")])
     out = {}
     for run, s in enumerate(lines, 1):
         name, way, _, size = s["case"].split("/")
         packets = s["from_wan"] + s["from_lan"]
         out[way, c.number(size), name.split("+")[1]] = (
-            [working(fold.fold(profile[run][3][cpu], *names)) / packets for cpu in range(2)],
+            [working(fold.fold(profile[run].by_cpu[cpu], *names)) / packets for cpu in range(2)],
             s["busy_ns"] / packets)
     return out, kernel
 

@@ -31,22 +31,27 @@ def is_plain(variant):
     return variant.startswith("none")
 
 
+def measured(vm):
+    """What guest.py has sampled, the kernel, and the plugin's run of each sample, from 1"""
+    profile = fold.runs(os.path.join(vm, "prof"))
+    with open(os.path.join(vm, "out/samples"), encoding="ascii") as f:
+        lines = [json.loads(x) for x in f]
+    kernel = lines.pop()["kernel"]
+    if len(lines) != len(profile):
+        sys.exit(f"error: {len(profile)} runs were counted, {len(lines)} reported")
+    return lines, kernel, profile
+
+
 class Results:
     """Samples by (variant, way, alg, size); where there is no IPsec, alg is None."""
 
     def __init__(self, vm):
         self.s, self.runs, self.records, self.text = {}, {}, [], []
-        self.profile = fold.runs(os.path.join(vm, "prof"))
-        with open(os.path.join(vm, "out/samples"), encoding="ascii") as f:
-            lines = [json.loads(x) for x in f]
-        self.kernel = lines.pop()["kernel"]
-        if len(lines) != len(self.profile):
-            sys.exit(f"error: {len(self.profile)} runs were counted, {len(lines)} reported")
+        lines, self.kernel, self.profile = measured(vm)
         for run, s in enumerate(lines, 1):
             variant, way, alg, size = s["case"].split("/")
             key = (variant, way, None if is_plain(variant) else alg, c.number(size))
-            total, user, _, _ = self.profile[run]
-            s["kernel"] = total - user
+            s["kernel"] = self.profile[run].total - self.profile[run].user
             self.s[key], self.runs[key] = s, run
         self.algs = list(dict.fromkeys(k[2] for k in self.s if k[2])) or [FIRST]
         self.sizes = [x for x in c.SIZES if any(k[3] == x for k in self.s)]
@@ -206,7 +211,7 @@ def by_function(r, vm, out, images):
                               os.path.join(vm, "out/kallsyms-" + variant.split("+", maxsplit=1)[0])])
         s = r.s[key]
         n = s["wan_sent"] + s["lan_sent"]
-        return {f: x / n for f, x in fold.fold(r.profile[r.runs[key]][2], *names).items()}
+        return {f: x / n for f, x in fold.fold(r.profile[r.runs[key]].counts, *names).items()}
 
     for way in r.ways:
         for size in r.sizes:
@@ -265,4 +270,5 @@ def main():
           os.path.join(out, "results.jsonl"))
 
 
-main()
+if __name__ == "__main__":
+    main()

@@ -14,6 +14,11 @@ import collections
 import sys
 
 
+# instructions: all, those of user space, the kernel's by address, and if there are
+# several CPUs the same of each
+Run = collections.namedtuple("Run", "total user counts by_cpu")
+
+
 def symbols(files):
     """Sorted addresses and names of functions; of equal ones the first name."""
     by_address = {}
@@ -30,8 +35,7 @@ def symbols(files):
 
 
 def runs(name):
-    """The runs of a profile: totals, instructions by address, and if there are several
-    CPUs the same of each."""
+    """The runs of a profile, by number"""
     found = {}
     with open(name, encoding="ascii") as f:
         for line in f:
@@ -39,7 +43,7 @@ def runs(name):
             if field[0] == "run":
                 current = collections.Counter()
                 by_cpu = collections.defaultdict(collections.Counter)
-                found[int(field[1])] = (int(field[2]), int(field[3]), current, by_cpu)
+                found[int(field[1])] = Run(int(field[2]), int(field[3]), current, by_cpu)
             else:
                 address = int(field[0], 16)
                 current[address] += int(field[1])
