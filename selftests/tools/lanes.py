@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """Many equal tunnels between the two hosts, bulk in them, and round trips."""
 import contextlib
+import mmap
 import os
 import signal
 import socket
@@ -8,6 +9,7 @@ import struct
 import time
 
 import esplab as lab
+from esplab import check
 from xfrmnl import Ns
 
 
@@ -66,10 +68,11 @@ class Lane(lab.Tunnel):
 
 class Bulk:
     """Datagrams in turn on all of these (source, destination) pairs, burst of them on
-    each, as many as the CPU makes or at a rate, by a process of its own.  Nobody reads
-    them."""
+    each, as many as the CPU makes or at a rate, by a process of its own, which waits
+    while so many bytes of each pair are under way.  Nobody reads them."""
 
-    def __init__(self, pairs, size=1200, rate=0, burst=1, ns_src=None, ns_dst=lab.PEER):
+    def __init__(self, pairs, size=1200, rate=0, burst=1, ns_src=None, ns_dst=lab.PEER,
+                 sndbuf=1 << 20):
         self.socks, self.sinks = [], []
         for src, dst in pairs:
             with Ns(ns_dst):
@@ -78,15 +81,32 @@ class Bulk:
             with Ns(ns_src):
                 x = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
                 x.bind((src, 0))
-                x.setsockopt(socket.SOL_SOCKET, 32, 1 << 20)    # SO_SNDBUFFORCE
+                x.setsockopt(socket.SOL_SOCKET, 32, sndbuf)     # SO_SNDBUFFORCE
             # not connected: that wants an SA
             self.socks.append((x, y.getsockname()))
             self.sinks.append(y)
         self.size, self.rate, self.burst = size, rate, burst
+        # seen by both processes: rounds done; the sender is to rest; it does
+        self.shared = mmap.mmap(-1, 10)
         self.pid = os.fork()
         if not self.pid:
             self.send()
         lab.children.add(self.pid)
+
+    def rounds(self):
+        """How often each pair has had its turn"""
+        return int.from_bytes(self.shared[:8], "little")
+
+    def rest(self, rounds=0):
+        """After so many more of them, and until go()"""
+        end = self.rounds() + rounds
+        wait = 60 * lab.SLOW
+        check(lab.wait_for(lambda: self.rounds() >= end, wait), "the sender stands still")
+        self.shared[8] = 1
+        check(lab.wait_for(lambda: self.shared[9], wait), "the sender does not stand still")
+
+    def go(self):
+        self.shared[8] = 0
 
     def send(self):
         signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
@@ -105,6 +125,12 @@ class Bulk:
                     time.sleep(ahead)
                 elif ahead < -0.05:
                     start, n = time.monotonic(), 0
+            self.shared[:8] = (self.rounds() + 1).to_bytes(8, "little")
+            while self.shared[8]:
+                self.shared[9] = 1
+                time.sleep(0.001)
+                start, n = time.monotonic(), 0
+            self.shared[9] = 0
 
     def __enter__(self):
         time.sleep(0.3)

@@ -231,25 +231,23 @@ static struct soft_ring *soft_next_ring(struct soft_queue *sq)
  * @sq: queue
  * @pkts: where to put them, at most %SOFT_BATCH
  * @held: to be increased by them
+ * @urgent: only if it is the urgent ones' turn
  *
  * Takes less than its share of what waits, so that all threads come to the end
  * at the same time. Return: number of packets.
  */
 static unsigned int soft_take(struct soft_queue *sq, struct esp_ring_pkt **pkts,
-			      struct soft_held *held)
+			      struct soft_held *held, bool urgent)
 {
-	unsigned int n, i, awake, work = 0;
+	unsigned int n = 0, i, awake, work = 0;
 	struct soft_ring *r;
 
-	if (!soft_waiting(sq) || soft_leave(sq))
-		return 0;
 	awake = max(atomic_read(&soft_nr_awake), 1);
 	spin_lock(&sq->lock);
 	r = soft_next_ring(sq);
 	/* pairs with the release in soft_submit() */
-	n = smp_load_acquire(&r->head) - r->tail;
-	if (sq->stopped)
-		n = 0;
+	if (!sq->stopped && (!urgent || r == &sq->urgent))
+		n = smp_load_acquire(&r->head) - r->tail;
 	if (n)
 		n = clamp(n / (2 * awake), 1U, (unsigned int)SOFT_BATCH);
 	if (r == &sq->urgent)
@@ -298,13 +296,47 @@ static void soft_release_all(struct soft_worker *w)
 		soft_release(&soft_queues[dir], &w->held[dir]);
 }
 
+static void soft_do(struct soft_worker *w, struct soft_queue *sq,
+		    struct esp_ring_pkt *pkt)
+{
+	int err = esp_ring_soft_crypt(&w->ctx, pkt);
+
+	esp_ring_complete(sq->q, pkt->cookie, err);
+}
+
+/**
+ * soft_serve_urgent - do what is urgent, of both queues
+ * @w: thread, which has other packets at hand
+ *
+ * Counted apart from those, which are not to be released yet.
+ */
+static void soft_serve_urgent(struct soft_worker *w)
+{
+	struct esp_ring_pkt *pkts[SOFT_BATCH];
+	struct soft_held held = {};
+	struct soft_queue *sq;
+	unsigned int i, n;
+	int dir;
+
+	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++) {
+		sq = &soft_queues[dir];
+		if (!soft_in_ring(&sq->urgent))
+			continue;
+		n = soft_take(sq, pkts, &held, true);
+		for (i = 0; i < n && !READ_ONCE(sq->stopped); i++)
+			soft_do(w, sq, pkts[i]);
+		soft_release(sq, &held);
+	}
+}
+
 /**
  * soft_serve - do some of a queue's packets
  * @w: thread
  * @dir: of the queue
  *
- * The layer is told at once if nothing more waits, so that a lone packet does
- * not, and of urgent ones; otherwise now and then: each time can cost an interrupt on another CPU.
+ * What is urgent waits for one of them and not for all. The layer is told at once
+ * if nothing more waits, so that a lone packet does not, and of urgent ones;
+ * otherwise now and then: each time can cost an interrupt on another CPU.
  *
  * Return: whether there was anything to do.
  */
@@ -313,16 +345,19 @@ static bool soft_serve(struct soft_worker *w, enum esp_ring_dir dir)
 	struct soft_queue *sq = &soft_queues[dir];
 	struct soft_held *held = &w->held[dir];
 	struct esp_ring_pkt *pkts[SOFT_BATCH];
-	unsigned int i, n = soft_take(sq, pkts, held);
-	/* of one ring, all of them or none; not to be read once answered */
-	bool urgent = n && pkts[0]->urgent;
-	int err;
+	unsigned int i, n = 0;
+	bool urgent;
 
+	if (soft_waiting(sq) && !soft_leave(sq))
+		n = soft_take(sq, pkts, held, false);
+	/* of one ring, all of them or none; not to be read once answered */
+	urgent = n && pkts[0]->urgent;
 	if (n)
 		soft_kick(sq);
 	for (i = 0; i < n && !READ_ONCE(sq->stopped); i++) {
-		err = esp_ring_soft_crypt(&w->ctx, pkts[i]);
-		esp_ring_complete(sq->q, pkts[i]->cookie, err);
+		if (!urgent)
+			soft_serve_urgent(w);
+		soft_do(w, sq, pkts[i]);
 	}
 	if (!n || held->work >= SOFT_RELEASE || urgent || !soft_waiting(sq))
 		soft_release(sq, held);
