@@ -103,7 +103,7 @@ static bool less_loaded(struct esp_ring_queue *a, struct esp_ring_queue *b)
 
 	if (more - less > SZ_64K && more - less > more / 4)
 		return a_load < b_load;
-	return a->nr_sas < b->nr_sas;
+	return READ_ONCE(a->nr_sas) < READ_ONCE(b->nr_sas);
 }
 
 /* The one that got its last SA longest ago. */

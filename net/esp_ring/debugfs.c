@@ -66,7 +66,7 @@ DEFINE_SHOW_ATTRIBUTE(engines);
 static void show_queue(struct seq_file *m, struct esp_ring_queue *q)
 {
 	struct esp_ring_totals totals = { };
-	u32 high, low, inflight, limit;
+	u32 high, low, inflight, limit, nr_sas;
 	struct esp_ring_qstats stats;
 	u64 interrupts = 0;
 	int cpu;
@@ -77,6 +77,7 @@ static void show_queue(struct seq_file *m, struct esp_ring_queue *q)
 	low = q->backlog_len[ESP_RING_PRIO_LOW];
 	inflight = q->inflight_len;
 	limit = q->dql.limit;
+	nr_sas = q->nr_sas;
 	spin_unlock_bh(&q->lock);
 	esp_ring_sum(&totals, q->counts);
 	for_each_possible_cpu(cpu)
@@ -85,7 +86,7 @@ static void show_queue(struct seq_file *m, struct esp_ring_queue *q)
 	seq_printf(m, "engine=%s queue=%s", q->engine->name, dir_name(q->dir));
 	show_totals(m, &totals);
 	seq_printf(m, " sas=%u slots=%u waiting_high=%u waiting_low=%u inflight=%u limit_bytes=%u high_water=%u submitted=%llu doorbells=%llu completions=%llu passes=%llu interrupts=%llu busy=%llu spurious=%u cpu=%d\n",
-		   q->nr_sas, q->nr_slots, high, low, inflight, limit,
+		   nr_sas, q->nr_slots, high, low, inflight, limit,
 		   stats.high_water, stats.submitted, stats.doorbells,
 		   stats.completions, stats.passes, interrupts, stats.busy,
 		   atomic_read(&q->spurious), READ_ONCE(q->cpu));

@@ -226,7 +226,7 @@ struct esp_ring_qstats {
  *	%ESP_RING_COOKIE_NONE; under @lock
  * @asked_pass: passes of @napi when it first did; under @lock
  * @idle: woken when the engine has none
- * @nr_sas: SAs bound here; esp_ring_mutex
+ * @nr_sas: SAs bound here that have not been deleted; under @lock
  * @last_chosen: number of the choice that brought the last; esp_ring_mutex
  * @counts: per-CPU counters
  * @interrupts: per-CPU, as the engine counts them
@@ -255,6 +255,7 @@ struct esp_ring_queue {
 	struct dql dql;
 	u64 load;
 	unsigned long load_at;
+	unsigned int nr_sas;
 	struct esp_ring_qstats stats;
 	bool watchdog_on;
 	u32 asked_for;
@@ -268,7 +269,6 @@ struct esp_ring_queue {
 	int ran_on;
 	struct delayed_work watchdog;
 	wait_queue_head_t idle;
-	unsigned int nr_sas;
 	u64 last_chosen;
 	struct esp_ring_counts __percpu *counts;
 	u64 __percpu *interrupts;
@@ -385,6 +385,8 @@ struct esp_ring_beside {
  * @align: what the ciphertext is padded to, in bytes
  * @queue: where its packets go; NULL: software. Written under the lock of the
  *	queue that it leaves and of that which it gets.
+ * @leaving: deleted, and not counted in &esp_ring_queue.nr_sas any more; under
+ *	the same lock
  * @engine_priv: the engine's handle; changes with @queue
  * @engine: bound to, or NULL; esp_ring_mutex
  * @holder: the engine that @engine_priv is of; outlives the binding until the
@@ -411,6 +413,7 @@ struct esp_ring_sa {
 	u8 prio;
 	u8 align;
 	struct esp_ring_queue __rcu *queue;
+	bool leaving;
 	void *engine_priv;
 	struct esp_ring_engine *engine;
 	struct esp_ring_engine *holder;
@@ -523,6 +526,7 @@ int esp_ring_rule_cpu(const char *engine, enum esp_ring_dir dir);
 
 /* rebind.c */
 int esp_ring_bind(struct esp_ring_sa *sa, struct netlink_ext_ack *extack);
+void esp_ring_leave(struct esp_ring_sa *sa);
 void esp_ring_unbind(struct esp_ring_sa *sa);
 void esp_ring_rebind_all(struct esp_ring_engine *engine);
 void esp_ring_adopt_orphans(void);

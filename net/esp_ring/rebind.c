@@ -142,9 +142,14 @@ static void switch_queue(struct esp_ring_sa *sa, struct esp_ring_engine *engine,
 	spin_lock_nested(to_lock, SINGLE_DEPTH_NESTING);
 	rcu_assign_pointer(sa->queue, to);
 	sa->engine_priv = priv;
-	if (from)
+	if (from) {
 		move_waiting(sa, from, to, &dropped);
+		if (!sa->leaving)
+			from->nr_sas--;
+	}
 	if (to) {
+		if (!sa->leaving)
+			to->nr_sas++;
 		esp_ring_queue_settle(to, from);
 		esp_ring_feed(to, true);
 	}
@@ -156,11 +161,6 @@ static void switch_queue(struct esp_ring_sa *sa, struct esp_ring_engine *engine,
 		esp_ring_esp_finish(sa, skb, -EIO);
 	}
 	local_bh_enable();
-
-	if (from)
-		from->nr_sas--;
-	if (to)
-		to->nr_sas++;
 }
 
 static void set_engine(struct esp_ring_sa *sa, struct esp_ring_engine *engine,
@@ -206,6 +206,34 @@ int esp_ring_bind(struct esp_ring_sa *sa, struct netlink_ext_ack *extack)
 }
 
 /**
+ * esp_ring_leave - an SA has been deleted, and brings no new packets
+ * @sa: the SA; those that wait may keep it for long yet, on an engine that is
+ *	short, which is then no reason to spare that engine new ones
+ *
+ * Any context but hard interrupts.
+ */
+void esp_ring_leave(struct esp_ring_sa *sa)
+{
+	struct esp_ring_queue *q;
+	spinlock_t *lock;
+
+	rcu_read_lock();
+	for (;;) {
+		q = rcu_dereference(sa->queue);
+		lock = q ? &q->lock : &software_lock;
+		spin_lock_bh(lock);
+		if (likely(rcu_access_pointer(sa->queue) == q))
+			break;
+		spin_unlock_bh(lock);
+	}
+	if (q && !sa->leaving)
+		q->nr_sas--;
+	sa->leaving = true;
+	spin_unlock_bh(lock);
+	rcu_read_unlock();
+}
+
+/**
  * esp_ring_unbind - let an SA go
  * @sa: the SA; packets on their way still hold it and its engine's handle
  *
@@ -221,8 +249,9 @@ void esp_ring_unbind(struct esp_ring_sa *sa)
 	if (q) {
 		spin_lock_bh(&q->lock);
 		RCU_INIT_POINTER(sa->queue, NULL);
+		if (!sa->leaving)
+			q->nr_sas--;
 		spin_unlock_bh(&q->lock);
-		q->nr_sas--;
 	}
 	sa->engine = NULL;
 	list_del_init(&sa->engine_list);

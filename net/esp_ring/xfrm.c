@@ -256,11 +256,15 @@ static int esp_ring_xdo_state_add(struct net_device *dev, struct xfrm_state *x,
 
 /*
  * x->lock is held, BH off. xfrm hands us no packet of a deleted state, and those
- * on their way are dropped by it when they come back: nothing to do.
+ * on their way are dropped by it when they come back.
  */
 static void esp_ring_xdo_state_delete(struct net_device *dev,
 				      struct xfrm_state *x)
 {
+	struct esp_ring_sa *sa = state_sa(x);
+
+	if (sa)
+		esp_ring_leave(sa);
 }
 
 /*
