@@ -5,7 +5,7 @@
 # LONG=1: all of them, half an hour.
 #
 # systems: bpo
-# also: trixie bookworm
+# also: trixie bookworm debug
 # timeout: 600
 # group: kselftests
 # needs: kselftests

@@ -5,6 +5,7 @@
 # is built without IKEv1.
 #
 # systems: trixie bookworm bpo
+# also: debug
 # timeout: 120
 # group: swan-nat
 exec python3 "$LIB/../tools/swan_l2tp.py"

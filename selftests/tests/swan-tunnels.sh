@@ -5,6 +5,7 @@
 # reauthentication.
 #
 # systems: trixie bookworm bpo sid
+# also: debug
 # timeout: 240
 # group: swan-nat
 exec python3 "$LIB/../tools/swan_tunnels.py"
