@@ -535,7 +535,8 @@ static int soft_cpus_set(const char *val, const struct kernel_param *kp)
 
 static int soft_cpus_get(char *buffer, const struct kernel_param *kp)
 {
-	return cpumap_print_to_pagebuf(true, buffer, &soft_allowed);
+	return scnprintf(buffer, PAGE_SIZE, "%*pbl\n",
+			 cpumask_pr_args(&soft_allowed));
 }
 
 const struct kernel_param_ops soft_cpus_ops = {
