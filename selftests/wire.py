@@ -9,7 +9,7 @@ In clear may be: ARP, IPv6 neighbour and multicast listener discovery, IGMP, IKE
 (UDP 500, and 4500 with the marker), ICMP errors that quote ESP, what links
 themselves speak, and everything from or to 203.0.113.0/24 and fd00:cc::/64,
 which the tests keep for that.  All else must be ESP, and what is behind an ESP
-header no IP packet.
+header no IP packet and no nonce instead of an IV.
 """
 import collections
 import functools
@@ -84,6 +84,8 @@ class Wire:
     def __init__(self, unencrypted=()):
         self.fragments = {}
         self.seen = collections.Counter()
+        # of each SPI the number and the IV of a packet whose IV may be a nonce
+        self.nonces = {}
         # SPIs of SAs that are to be read: GMAC
         self.unencrypted = unencrypted
 
@@ -167,7 +169,18 @@ class Wire:
         self.seen["esp"] += 1
         if readable(p, whole) and struct.unpack_from("!I", p)[0] not in self.unencrypted:
             return "ESP with SPI 0x%08x around an IP packet in clear" % struct.unpack_from("!I", p)
+        if self.is_nonce(p):
+            return "ESP with SPI 0x%08x and an IV that can be predicted" % struct.unpack_from("!I", p)
         return None
+
+    def is_nonce(self, p):
+        """Is the IV what the layer gives to engines that encrypt it (ESP_RING_CAP_CBC_NONCE)?
+        Its second half is zero, and its first differs from another's as the numbers do."""
+        if len(p) < 24 or any(p[16:24]):
+            return False
+        spi, seq, _, low = struct.unpack_from("!IIII", p)
+        old, self.nonces[spi] = self.nonces.get(spi), (seq, low)
+        return bool(old) and old[0] != seq and old[0] ^ seq == old[1] ^ low
 
     def transport(self, p, pos, proto, whole):
         if proto == ESP:

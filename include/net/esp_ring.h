@@ -144,11 +144,19 @@ struct esp_ring_alg {
 #define ESP_RING_CAP_BEET	BIT(4)
 #define ESP_RING_CAP_ENCAP	BIT(5)
 #define ESP_RING_CAP_ALL	GENMASK(5, 0)
+/*
+ * Encrypting in CBC mode the engine begins with the IV, itself from an IV of
+ * zeros: what the layer leaves there is a nonce, and what is sent is that nonce
+ * encrypted, which nobody can predict (NIST SP 800-38A, appendix C, the first
+ * method; the kernel's echainiv does the same).
+ */
+#define ESP_RING_CAP_CBC_NONCE	BIT(6)
 
 /** struct esp_ring_caps - what an engine can do
  * @algs: table of @nr_algs rows
  * @nr_algs: rows in @algs
- * @flags: ESP_RING_CAP_*: families, modes and UDP encapsulation
+ * @flags: ESP_RING_CAP_*: families, modes, UDP encapsulation, and whose work the
+ *	IV of CBC is
  * @max_len: longest packet in bytes, from ESP header to the end of the ICV
  * @max_sas: SAs at one time, both directions together; 0 for no limit
  */
@@ -169,6 +177,9 @@ struct esp_ring_caps {
  *	trailer are in place, the ICV is to be written. Decrypting, the length of
  *	the ciphertext has been checked against IV, ICV and block length.
  * @seq_hi: high half of a 64-bit sequence number, 0 without ESN
+ * @nonce: the IV of a CBC mode is a nonce: only an engine with
+ *	%ESP_RING_CAP_CBC_NONCE sees such packets, and it does the same with those
+ *	that have an IV already
  * @urgent: of an SA of high priority. An engine that can choose does it before
  *	those that are not, which it does not forget; the others ignore this
  * @cookie: to be given back to esp_ring_complete()
@@ -180,6 +191,7 @@ struct esp_ring_pkt {
 	u8 *esp;
 	u32 len;
 	__be32 seq_hi;
+	bool nonce;
 	bool urgent;
 	u32 cookie;
 	void *priv;

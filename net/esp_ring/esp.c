@@ -47,17 +47,31 @@ static void random_iv(u8 *iv, unsigned int len)
 	local_bh_enable();
 }
 
+/* Whether the engine that the SA is on now makes an IV of a nonce. */
+static bool wants_nonce(const struct esp_ring_sa *sa)
+{
+	const struct esp_ring_queue *q = rcu_dereference(sa->queue);
+
+	return !sa->seqiv && sa->params.iv_len && q &&
+	       q->engine->caps.flags & ESP_RING_CAP_CBC_NONCE;
+}
+
 /*
  * A counter mode must never see one IV twice under one key. The kernel's seqiv
  * makes it of the sequence number and a salt; ours is the same function of the
  * same salt, so that packets of the SA may run here or in software in any order.
+ * The same is good for what must only never come twice: the nonce of a CBC mode.
  */
-static void write_iv(const struct esp_ring_sa *sa, struct sk_buff *skb, u8 *iv)
+static void write_iv(const struct esp_ring_sa *sa, struct sk_buff *skb,
+		     struct esp_ring_pkt *pkt)
 {
+	u8 *iv = pkt->esp + sizeof(struct ip_esp_hdr);
+	u8 len = sa->params.iv_len;
 	__be64 seq;
 
-	if (!sa->seqiv) {
-		random_iv(iv, sa->params.iv_len);
+	pkt->nonce = wants_nonce(sa);
+	if (!sa->seqiv && !pkt->nonce) {
+		random_iv(iv, len);
 		return;
 	}
 
@@ -65,6 +79,20 @@ static void write_iv(const struct esp_ring_sa *sa, struct sk_buff *skb, u8 *iv)
 			  (u64)XFRM_SKB_CB(skb)->seq.output.hi << 32);
 	seq ^= sa->salt;
 	memcpy(iv, &seq, sizeof(seq));
+	memset(iv + sizeof(seq), 0, len - sizeof(seq));
+}
+
+/**
+ * esp_ring_esp_no_nonce - an IV for a packet that goes to another engine
+ * @sa: the SA
+ * @pkt: the packet, with a nonce, and no engine has touched it
+ *
+ * Any context but hard interrupts.
+ */
+void esp_ring_esp_no_nonce(const struct esp_ring_sa *sa,
+			   const struct esp_ring_pkt *pkt)
+{
+	random_iv(pkt->esp + sizeof(struct ip_esp_hdr), sa->params.iv_len);
 }
 
 /*
@@ -142,10 +170,10 @@ int esp_ring_esp_output(struct esp_ring_sa *sa, struct xfrm_state *x,
 
 	esp.esph->spi = x->id.spi;
 	esp.esph->seq_no = htonl(XFRM_SKB_CB(skb)->seq.output.low);
-	write_iv(sa, skb, esp.esph->enc_data);
+	pkt->esp = (u8 *)esp.esph;
+	write_iv(sa, skb, pkt);
 	skb_push(skb, -skb_network_offset(skb));
 
-	pkt->esp = (u8 *)esp.esph;
 	pkt->len = sizeof(*esp.esph) + p->iv_len + esp.clen + p->icv_len;
 	pkt->seq_hi = p->esn ? htonl(XFRM_SKB_CB(skb)->seq.output.hi) : 0;
 	return 0;
@@ -183,6 +211,7 @@ int esp_ring_esp_input(struct esp_ring_sa *sa, struct xfrm_state *x,
 	pkt->esp = skb->data;
 	pkt->len = skb->len;
 	pkt->seq_hi = p->esn ? XFRM_SKB_CB(skb)->seq.input.hi : 0;
+	pkt->nonce = false;
 	return 0;
 }
 

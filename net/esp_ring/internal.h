@@ -379,8 +379,9 @@ struct esp_ring_beside {
  * @params: what engines see; the keys are our copy
  * @cipher_name: what @params points to
  * @auth_name: likewise
- * @salt: of the kernel's seqiv, so that our IVs continue its sequence
- * @seqiv: IV is the sequence number; otherwise random
+ * @salt: of the kernel's seqiv, so that our IVs continue its sequence; of what
+ *	is a nonce for CBC otherwise
+ * @seqiv: IV is the sequence number; otherwise nobody can predict it
  * @prio: %ESP_RING_PRIO_HIGH or %ESP_RING_PRIO_LOW
  * @align: what the ciphertext is padded to, in bytes
  * @queue: where its packets go; NULL: software. Written under the lock of the
@@ -475,6 +476,8 @@ int esp_ring_esp_software(struct esp_ring_sa *sa, struct xfrm_state *x,
 void esp_ring_esp_software_resume(struct esp_ring_sa *sa, struct sk_buff *skb,
 				  const struct esp_ring_pkt *pkt);
 void esp_ring_esp_finish(struct esp_ring_sa *sa, struct sk_buff *skb, int err);
+void esp_ring_esp_no_nonce(const struct esp_ring_sa *sa,
+			   const struct esp_ring_pkt *pkt);
 
 /* queue.c */
 int esp_ring_queue_init(struct esp_ring_queue *q, struct esp_ring_engine *engine,

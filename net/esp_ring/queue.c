@@ -153,6 +153,12 @@ bool esp_ring_slot_take(struct esp_ring_queue *q, struct esp_ring_sa *sa,
 	slot->pkt.esp = pkt->esp;
 	slot->pkt.len = pkt->len;
 	slot->pkt.seq_hi = pkt->seq_hi;
+	slot->pkt.nonce = pkt->nonce;
+	if (unlikely(pkt->nonce &&
+		     !(q->engine->caps.flags & ESP_RING_CAP_CBC_NONCE))) {
+		esp_ring_esp_no_nonce(sa, pkt);
+		slot->pkt.nonce = false;
+	}
 	slot->pkt.urgent = sa->prio == ESP_RING_PRIO_HIGH;
 	slot->pkt.cookie = (slot->pkt.cookie & ESP_RING_COOKIE_SLOT) |
 			   ((slot->pkt.cookie + BIT(16)) & ESP_RING_COOKIE_GEN);

@@ -93,9 +93,12 @@ static int get_iv_rule(struct esp_ring_sa *sa, const struct xfrm_state *x,
 	const char *geniv = x->geniv ?: "";
 	const char *driver = crypto_tfm_alg_driver_name(crypto_aead_tfm(aead));
 
-	if (sa->params.dir == ESP_RING_DECRYPT || !sa->params.iv_len ||
-	    !strcmp(geniv, "echainiv"))
+	if (sa->params.dir == ESP_RING_DECRYPT || !sa->params.iv_len)
 		return 0;
+	if (!strcmp(geniv, "echainiv")) {
+		get_random_bytes(&sa->salt, sizeof(sa->salt));
+		return 0;
+	}
 
 	if (strcmp(geniv, "seqiv") || strncmp(driver, "seqiv(", 6) ||
 	    sa->params.iv_len != sizeof(sa->salt)) {
