@@ -107,6 +107,30 @@ static bool test_lens(struct eip93 *e, struct esp_ring_alg *alg, bool esn)
 	return alg->key_lens;
 }
 
+/*
+ * Nobody is known to have had this engine encrypt an IV: where it does not, it
+ * gets one.
+ */
+static void find_nonce(struct eip93 *e)
+{
+	struct esp_ring_alg alg = {
+		.cipher = ESP_RING_CIPHER_AES_CBC,
+		.auth = ESP_RING_AUTH_HMAC_SHA1,
+	};
+	u64 keys = key_lens(e, alg.cipher);
+	int err;
+
+	if (!keys || !(e->options & EIP93_OPTION_SHA1))
+		return;
+	e->nonce = true;
+	err = eip93_selftest(e, &alg, __ffs64(keys), 12, false) ?:
+	      eip93_selftest(e, &alg, __ffs64(keys), 12, true);
+	if (!err)
+		return;
+	dev_info(e->dev, "IVs are not encrypted: %d\n", err);
+	e->nonce = false;
+}
+
 /**
  * eip93_caps_find - fill the table of capabilities
  * @e: the device; started, for the self test
@@ -120,6 +144,7 @@ int eip93_caps_find(struct eip93 *e, bool legacy)
 {
 	int c, a;
 
+	find_nonce(e);
 	for (c = 0; c < EIP93_CIPHERS; c++) {
 		if (!fitted(e, &ciphers[c], legacy) ||
 		    !key_lens(e, ciphers[c].id))

@@ -39,10 +39,10 @@ static int counters_show(struct seq_file *s, void *unused)
 		sum.interrupts += READ_ONCE(c->interrupts);
 		sum.spurious += READ_ONCE(c->spurious);
 	}
-	seq_printf(s, "name=%s ring=%u reads=%lu writes=%lu interrupts=%lu spurious=%lu doorbells=%lu acks=%lu thresh=%u thresh_writes=%lu high_water=%u resets=%u records=%u records_used=%u",
+	seq_printf(s, "name=%s ring=%u reads=%lu writes=%lu interrupts=%lu spurious=%lu doorbells=%lu acks=%lu thresh=%u thresh_writes=%lu window=%u high_water=%u resets=%u records=%u records_used=%u",
 		   e->name, r->size, sum.reads, sum.writes, sum.interrupts,
 		   sum.spurious, READ_ONCE(r->doorbells), READ_ONCE(r->acks),
-		   READ_ONCE(r->thresh), READ_ONCE(r->thresh_writes),
+		   READ_ONCE(r->thresh), READ_ONCE(r->thresh_writes), r->window,
 		   READ_ONCE(r->high_water), e->resets, e->nr_records,
 		   bitmap_weight(e->sa_used, e->nr_records));
 	show_queue(s, &e->queue[ESP_RING_ENCRYPT], "encrypt");

@@ -44,6 +44,8 @@
  * @nr_descs: descriptors of a packet
  * @dir: direction
  * @head: bytes of ESP header and IV
+ * @clear: of these, what the cipher leaves alone: without the IV, where that is
+ *	encrypted too
  * @icv_len: bytes
  * @esn: hashed in a descriptor of its own, with the high word behind
  * @crypt: there is a cipher
@@ -60,6 +62,7 @@ struct eip93_sa {
 	u8 nr_descs;
 	u8 dir;
 	u8 head;
+	u8 clear;
 	u8 icv_len;
 	bool esn;
 	bool crypt;
@@ -153,7 +156,7 @@ enum eip93_run {
  * @size: descriptors in each, a power of two
  * @cdr: commands
  * @rdr: results
- * @state: state records, one for each descriptor of @cdr
+ * @state: state records, one for each descriptor of @cdr, and one that stays zero
  * @cdr_dma: bus address of @cdr
  * @rdr_dma: bus address of @rdr
  * @state_dma: bus address of @state
@@ -162,15 +165,22 @@ enum eip93_run {
  * @submit_lock: protects what follows
  * @head: descriptors written
  * @rung: descriptors that the engine was told of
+ * @hurry: @head after the last descriptor that was urgent
  * @doorbells: writes of CD_COUNT
  * @high_water: most descriptors at once
  * @result_lock: protects what follows
  * @tail: results taken, counts like @head
  * @acks: writes of RD_COUNT
- * @thresh_base: the rest of RING_THRESH
  * @thresh: what the interrupt's threshold is set to
+ * @timed: and the timeout to @window_exp
  * @thresh_writes: how often it was changed
  * @missed: results were taken that no interrupt had told of
+ * @window_exp: timeout that results may wait for others, as the register has it
+ * @window: the same in ns, as measured; 0: the engine has no such timeout
+ * @pass_tail: @tail after the last pass
+ * @pass_at: ns, the low 32 bits, when that was
+ * @gap: ns from result to result of late
+ * @patience: results that are worth waiting for, in quarters
  * @pollers: bit for each queue whose NAPI polls; atomic bit operations
  * @masked: the interrupt is; set by its handler
  */
@@ -188,16 +198,23 @@ struct eip93_ring {
 	spinlock_t submit_lock ____cacheline_aligned_in_smp;
 	unsigned int head;
 	unsigned int rung;
+	unsigned int hurry;
 	unsigned long doorbells;
 	unsigned int high_water;
 
 	spinlock_t result_lock ____cacheline_aligned_in_smp;
 	unsigned int tail;
 	unsigned long acks;
-	u32 thresh_base;
 	unsigned int thresh;
+	bool timed;
 	unsigned long thresh_writes;
 	bool missed;
+	unsigned int window_exp;
+	u32 window;
+	unsigned int pass_tail;
+	u32 pass_at;
+	u32 gap;
+	unsigned int patience;
 
 	unsigned long pollers;
 	bool masked;
@@ -226,6 +243,7 @@ struct eip93_counts {
  * @nr_clks: how many
  * @reset: reset line, or NULL
  * @options: OPTION_1
+ * @nonce: CBC begins with the IV, which is a nonce: %ESP_RING_CAP_CBC_NONCE
  * @name: of the engine
  * @index: of @name
  * @engine: the layer's; set by the first sa_add at the latest
@@ -250,6 +268,7 @@ struct eip93 {
 	int nr_clks;
 	struct reset_control *reset;
 	u32 options;
+	bool nonce;
 	char name[24];
 	int index;
 	struct esp_ring_engine *engine;
@@ -307,6 +326,9 @@ void eip93_ring_forget(struct eip93 *e, bool answer);
 int eip93_irq_get(struct eip93 *e);
 void eip93_irq_on(struct eip93 *e);
 void eip93_irq_off(struct eip93 *e);
+void eip93_irq_reset_thresh(struct eip93 *e);
+void eip93_irq_hurry(struct eip93 *e);
+void eip93_irq_find_window(struct eip93 *e);
 bool eip93_arm(struct esp_ring_queue *q);
 
 /* sa.c */
@@ -334,6 +356,7 @@ int eip93_caps_find(struct eip93 *e, bool legacy);
 /* selftest.c */
 int eip93_selftest(struct eip93 *e, const struct esp_ring_alg *alg,
 		   unsigned int key_len, unsigned int icv_len, bool esn);
+int eip93_selftest_timeout(struct eip93 *e, unsigned int exp);
 
 /* debugfs.c */
 void eip93_debugfs_add(struct eip93 *e);

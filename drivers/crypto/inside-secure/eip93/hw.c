@@ -10,14 +10,6 @@
 #define EIP93_NUMBER		93
 /* Both FIFOs of the packet engine, in the unit that the in-tree driver uses. */
 #define EIP93_BUF_WORDS		128
-/*
- * 2^23 clocks, some 40 ms: longer than the threshold's number of packets takes,
- * or it would be this that raises the interrupts. The threshold is never set
- * beyond what the engine has been told to do (irq.c), so it is reached, and this
- * is for an engine that stops half-way.
- */
-#define EIP93_TIMEOUT_EXP	13
-
 /**
  * eip93_hw_clocks_on - clocks on, reset released
  * @e: the device
@@ -104,10 +96,7 @@ static void set_registers(struct eip93 *e)
 		    FIELD_PREP(EIP93_BUF_OUT, EIP93_BUF_WORDS));
 	eip93_write(e, EIP93_INT_STATUS, EIP93_INT_ALL);
 	eip93_write(e, EIP93_INT_DISABLE, EIP93_INT_ALL);
-	r->thresh = 0;
-	r->thresh_base = FIELD_PREP(EIP93_RD_TIMEOUT, EIP93_TIMEOUT_EXP) |
-			 EIP93_RD_TIMEOUT_EN;
-	eip93_write(e, EIP93_RING_THRESH, r->thresh_base);
+	eip93_irq_reset_thresh(e);
 }
 
 /**

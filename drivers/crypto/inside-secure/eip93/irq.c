@@ -6,15 +6,28 @@
  * direction, which takes all results and wakes the other one if some are its.
  * It stays masked until neither polls any more.
  *
- * Its threshold follows what the engine has been told to do: with little to do
- * the first result raises it, with more it waits for three quarters of that, up
- * to EIP93_THRESH_MAX; the last quarter is for the time until NAPI runs. As the
- * threshold is always below what is to come, it is always reached; the engine's
- * timeout is for one that stops half-way.
+ * How many results it waits for, EIP93_THRESH_MAX at most:
+ *
+ * An engine that has much to do is slower than the CPU. It waits for three
+ * quarters of that, the last one being for the time until NAPI runs. As this is
+ * below what is to come it is always reached, and the engine's timeout is a long
+ * one, for an engine that stops half-way.
+ *
+ * An engine that is faster has done each packet before the next one comes. If
+ * they come so fast that several come within the window, some 150 us, it waits
+ * for three quarters of those, and no longer than the window, which is the
+ * engine's timeout then. A sender who has less under way than this would wait
+ * for the timeout each time, so each time costs a quarter of the patience, which
+ * comes back slowly.
+ *
+ * Otherwise, and for what is urgent, the first result raises it.
  */
 #include <linux/bitfield.h>
 #include <linux/interrupt.h>
+#include <linux/ktime.h>
 #include <linux/math.h>
+#include <linux/minmax.h>
+#include <linux/time64.h>
 
 #include "eip93.h"
 
@@ -23,6 +36,19 @@
 #define EIP93_THRESH_STEP	4
 /* Below that the answer comes at once. */
 #define EIP93_THRESH_FROM	8
+/* 2^23 clocks, some 40 ms: longer than the threshold's number of packets takes. */
+#define EIP93_TIMEOUT_EXP	13
+/* The window is at most that, and if the engine can, more than half of it. */
+#define EIP93_WINDOW_MAX	(200 * NSEC_PER_USEC)
+#define EIP93_WINDOW_MIN	(10 * NSEC_PER_USEC)
+/* Results so far apart come alone. */
+#define EIP93_GAP_MAX		NSEC_PER_MSEC
+/* In quarters of a result. */
+#define EIP93_PATIENCE_MAX	(4 * EIP93_THRESH_MAX)
+/* Exponents that the timeout is measured with, far enough apart to see it. */
+#define EIP93_TRY_SHORT		2
+#define EIP93_TRY_LONG		4
+#define EIP93_TRIES		3
 
 /* Whose result comes next. A hint: what it reads may change under way. */
 static struct esp_ring_queue *next_queue(const struct eip93 *e)
@@ -103,23 +129,157 @@ void eip93_irq_off(struct eip93 *e)
 	synchronize_irq(e->irq);
 }
 
-/* result_lock is held. A register is written only when the value changes. */
+static void write_thresh(struct eip93 *e)
+{
+	const struct eip93_ring *r = &e->ring;
+
+	eip93_write(e, EIP93_RING_THRESH, EIP93_RD_TIMEOUT_EN |
+		    FIELD_PREP(EIP93_RD_TIMEOUT, r->timed ? r->window_exp :
+							    EIP93_TIMEOUT_EXP) |
+		    FIELD_PREP(EIP93_RDR_THRESH, r->thresh));
+}
+
+/* result_lock is held. The register is written only when it changes. */
+static void set_thresh(struct eip93 *e, unsigned int thresh, bool timed)
+{
+	struct eip93_ring *r = &e->ring;
+
+	if (thresh == r->thresh && timed == r->timed)
+		return;
+
+	r->thresh = thresh;
+	WRITE_ONCE(r->timed, timed);
+	r->thresh_writes++;
+	write_thresh(e);
+}
+
+/**
+ * eip93_irq_reset_thresh - as it is after a reset: the first result interrupts
+ * @e: the device; nobody else is there
+ */
+void eip93_irq_reset_thresh(struct eip93 *e)
+{
+	struct eip93_ring *r = &e->ring;
+
+	r->thresh = 0;
+	r->timed = false;
+	r->gap = EIP93_GAP_MAX;
+	r->patience = EIP93_PATIENCE_MAX;
+	r->pass_tail = r->tail;
+	write_thresh(e);
+}
+
+/**
+ * eip93_irq_hurry - the next result is urgent
+ * @e: the device
+ *
+ * BH off. It comes as soon as all that is before it is done.
+ */
+void eip93_irq_hurry(struct eip93 *e)
+{
+	struct eip93_ring *r = &e->ring;
+
+	if (likely(!READ_ONCE(r->timed)))
+		return;
+	spin_lock(&r->result_lock);
+	if (r->timed)
+		set_thresh(e, 0, false);
+	spin_unlock(&r->result_lock);
+}
+
+/* How many results the window brings, by those since the last pass. */
+static unsigned int look_back(struct eip93_ring *r)
+{
+	u32 now = ktime_get_ns();
+	unsigned int n = r->tail - r->pass_tail;
+	u32 gap;
+
+	if (n) {
+		gap = min_t(u32, (now - r->pass_at) / n, EIP93_GAP_MAX);
+		if (gap == EIP93_GAP_MAX)
+			r->gap = gap;
+		else
+			r->gap = r->gap - r->gap / 4 + gap / 4;
+		if (r->timed && n <= r->thresh)
+			r->patience = 3 * n;
+		else if (r->patience < EIP93_PATIENCE_MAX)
+			r->patience++;
+		r->pass_tail = r->tail;
+		r->pass_at = now;
+	}
+	return r->window / max(r->gap, 1U);
+}
+
+/* Whether something urgent is under way. */
+static bool is_urgent(const struct eip93_ring *r)
+{
+	return READ_ONCE(r->hurry) - r->tail - 1 < r->size;
+}
+
+/* result_lock is held. */
 static void moderate(struct eip93 *e)
 {
 	struct eip93_ring *r = &e->ring;
 	unsigned int todo = READ_ONCE(r->rung) - r->tail;
+	unsigned int soon = r->window ? look_back(r) : 0;
+	bool timed = todo < EIP93_THRESH_FROM;
 	unsigned int thresh = 0;
 
-	if (todo >= EIP93_THRESH_FROM)
-		thresh = min_t(unsigned int, EIP93_THRESH_MAX,
-			       round_down(todo - todo / 4, EIP93_THRESH_STEP));
-	if (thresh == r->thresh)
-		return;
+	if (!timed)
+		thresh = todo - todo / 4;
+	else if (!is_urgent(r))
+		thresh = min(soon - soon / 4, r->patience / 4);
+	thresh = min_t(unsigned int, EIP93_THRESH_MAX,
+		       round_down(thresh, EIP93_THRESH_STEP));
+	set_thresh(e, thresh, timed && thresh);
+}
 
-	r->thresh = thresh;
-	r->thresh_writes++;
-	eip93_write(e, EIP93_RING_THRESH, r->thresh_base |
-		    FIELD_PREP(EIP93_RDR_THRESH, thresh));
+/* The shortest of a few: what is before it can only be longer. */
+static int shortest_timeout(struct eip93 *e, unsigned int exp)
+{
+	int i, ns, best = INT_MAX;
+
+	for (i = 0; i < EIP93_TRIES; i++) {
+		ns = eip93_selftest_timeout(e, exp);
+		if (ns < 0)
+			return ns;
+		best = min(best, ns);
+	}
+	return best;
+}
+
+/**
+ * eip93_irq_find_window - measure the engine's timeout
+ * @e: the device; started, for the self test
+ *
+ * There is no data sheet, nor is the engine's clock known everywhere. What is not
+ * as it should be is not used: each result has its interrupt then, unless the
+ * engine has much to do. Process context.
+ */
+void eip93_irq_find_window(struct eip93 *e)
+{
+	struct eip93_ring *r = &e->ring;
+	int less = shortest_timeout(e, EIP93_TRY_SHORT);
+	int more = shortest_timeout(e, EIP93_TRY_LONG);
+	unsigned int exp = EIP93_TRY_LONG;
+
+	/* Four times as long, if it is what we think that it is. */
+	if (less < 0 || more < 2 * less || more > 6 * less) {
+		dev_info(e->dev, "no RD timeout: %d and %d ns\n", less, more);
+		return;
+	}
+	while (more > EIP93_WINDOW_MAX && exp) {
+		more /= 2;
+		exp--;
+	}
+	while (2 * more <= EIP93_WINDOW_MAX && exp < EIP93_TIMEOUT_EXP) {
+		more *= 2;
+		exp++;
+	}
+	if (more < EIP93_WINDOW_MIN || more > EIP93_WINDOW_MAX)
+		return;
+	r->window_exp = exp;
+	r->window = more;
 }
 
 /**

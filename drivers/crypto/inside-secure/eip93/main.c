@@ -181,7 +181,8 @@ static int enter(struct eip93 *e)
 		.caps = {
 			.algs		= e->algs,
 			.nr_algs	= e->nr_algs,
-			.flags		= ESP_RING_CAP_ALL,
+			.flags		= ESP_RING_CAP_ALL |
+					  (e->nonce ? ESP_RING_CAP_CBC_NONCE : 0),
 			.max_len	= U16_MAX,
 			.max_sas	= e->nr_records,
 		},
@@ -250,6 +251,8 @@ static int eip93_probe(struct platform_device *pdev)
 
 	eip93_ring_set_run(e, EIP93_TESTING);
 	err = eip93_caps_find(e, legacy);
+	if (!err)
+		eip93_irq_find_window(e);
 	eip93_ring_set_run(e, EIP93_STOPPED);
 	if (err)
 		return dev_err_probe(dev, err, "no transform passes its self test\n");

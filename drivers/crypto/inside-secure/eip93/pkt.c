@@ -229,10 +229,14 @@ int eip93_submit(struct esp_ring_queue *q, struct esp_ring_pkt *pkt)
 {
 	struct eip93 *e = engine_of(q);
 	struct eip93_queue *eq = &e->queue[esp_ring_queue_dir(q)];
+	int err;
 
 	if (unlikely(!eq->q))
 		WRITE_ONCE(eq->q, q);
-	return eip93_pkt_submit(e, pkt, EIP93_RUNNING);
+	err = eip93_pkt_submit(e, pkt, EIP93_RUNNING);
+	if (unlikely(pkt->urgent))
+		eip93_irq_hurry(e);
+	return err;
 }
 
 /**

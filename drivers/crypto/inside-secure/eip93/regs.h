@@ -57,6 +57,8 @@
 #define   EIP93_REVISION_MINOR		GENMASK(23, 20)
 #define   EIP93_REVISION_MAJOR		GENMASK(27, 24)
 
+/* Sources that are pending, enabled or not. */
+#define EIP93_INT_RAW			0x200
 /* Read: sources that are pending and enabled. Written: cleared. */
 #define EIP93_INT_STATUS		0x204
 #define EIP93_INT_ENABLE		0x210

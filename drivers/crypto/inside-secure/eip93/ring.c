@@ -43,7 +43,7 @@ int eip93_ring_init(struct eip93 *e, unsigned int size)
 				     &r->cdr_dma, GFP_KERNEL);
 	r->rdr = dmam_alloc_coherent(e->dev, size * sizeof(*r->rdr),
 				     &r->rdr_dma, GFP_KERNEL);
-	r->state = dmam_alloc_coherent(e->dev, size * sizeof(*r->state),
+	r->state = dmam_alloc_coherent(e->dev, (size + 1) * sizeof(*r->state),
 				       &r->state_dma, GFP_KERNEL);
 	r->dir = devm_kcalloc(e->dev, size, sizeof(*r->dir), GFP_KERNEL);
 	if (!r->cdr || !r->rdr || !r->state || !r->dir)
@@ -146,12 +146,14 @@ static struct eip93_req *put_crypt(struct eip93 *e, struct eip93_queue *eq,
 	};
 
 	if (sa->esn) {
-		op.data += sa->head;
-		op.len -= sa->head;
+		op.data += sa->clear;
+		op.len -= sa->clear;
 	}
 	if (sa->counter) {
 		write_counter(r, slot, from);
 		op.state = slot_state_dma(r, slot);
+	} else if (sa->clear != sa->head) {
+		op.state = slot_state_dma(r, r->size);
 	} else if (sa->crypt) {
 		/* An IV needs no record: the engine reads it where it is. */
 		op.state = dma + EIP93_ESP_HDR;
@@ -220,6 +222,8 @@ int eip93_ring_add(struct eip93 *e, const struct eip93_req *from,
 	last->slot = slot;
 	if (from->shift)
 		eq->unaligned++;
+	if (from->pkt->urgent)
+		WRITE_ONCE(r->hurry, r->head);
 
 	used = r->head - READ_ONCE(r->tail);
 	if (used > r->high_water)

@@ -118,6 +118,15 @@ out:
 	return err;
 }
 
+/* Outbound in CBC the IV is a nonce that is encrypted before the payload. */
+static bool encrypts_iv(const struct eip93 *e,
+			const struct esp_ring_sa_params *p)
+{
+	return e->nonce && p->dir == ESP_RING_ENCRYPT &&
+	       (p->cipher == ESP_RING_CIPHER_AES_CBC ||
+		p->cipher == ESP_RING_CIPHER_DES3_CBC);
+}
+
 /* Cipher and its key; returns cmd1's part, cmd0's in *cmd0. */
 static u32 set_cipher(struct eip93_sa_record *rec, struct eip93_sa *sa,
 		      const struct esp_ring_sa_params *p, u32 *cmd0)
@@ -164,7 +173,7 @@ static int fill_one(struct eip93_sa_record *rec, struct eip93_sa *sa,
 	cmd0 |= FIELD_PREP(EIP93_CMD0_OP, EIP93_OP_CRYPT_HASH) |
 		EIP93_CMD0_PAD_ZERO | hash_cmd0(p);
 	cmd1 |= EIP93_CMD1_HMAC | EIP93_CMD1_COPY_HEADER |
-		FIELD_PREP(EIP93_CMD1_CRYPT_OFFSET, sa->head / sizeof(u32));
+		FIELD_PREP(EIP93_CMD1_CRYPT_OFFSET, sa->clear / sizeof(u32));
 	if (p->dir == ESP_RING_DECRYPT)
 		cmd0 |= EIP93_CMD0_INBOUND;
 	else
@@ -243,6 +252,7 @@ struct eip93_sa *eip93_sa_new(struct eip93 *e,
 
 	sa->dir = params->dir;
 	sa->head = EIP93_ESP_HDR + params->iv_len;
+	sa->clear = encrypts_iv(e, params) ? EIP93_ESP_HDR : sa->head;
 	sa->icv_len = params->icv_len;
 	sa->esn = params->esn;
 	sa->crypt = params->cipher != ESP_RING_CIPHER_NULL;

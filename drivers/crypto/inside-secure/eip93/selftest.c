@@ -10,8 +10,10 @@
 #include <crypto/algapi.h>
 #include <crypto/hash.h>
 #include <crypto/skcipher.h>
+#include <linux/bitfield.h>
 #include <linux/bottom_half.h>
 #include <linux/delay.h>
+#include <linux/ktime.h>
 #include <linux/scatterlist.h>
 #include <linux/slab.h>
 
@@ -23,6 +25,9 @@
 #define TEST_KEY_MAX		64
 #define TEST_SEQ_HI		0x00c0ffee
 #define TEST_TIMEOUT_MS		100
+/* More than there are results, and longer than any timeout that is tried. */
+#define TEST_THRESH		8
+#define TEST_RESULT_US		2000
 #define CTR_NONCE		4
 #define DES3_BLOCK		8
 #define AES_BLOCK		16
@@ -110,7 +115,7 @@ static int wait_packet(struct eip93 *e, struct eip93_queue *eq)
 	return -ETIMEDOUT;
 }
 
-static int run_packet(struct eip93 *e, struct test *t, struct eip93_sa *sa)
+static int submit_packet(struct eip93 *e, struct test *t, struct eip93_sa *sa)
 {
 	int err;
 
@@ -124,7 +129,12 @@ static int run_packet(struct eip93 *e, struct test *t, struct eip93_sa *sa)
 	if (!err)
 		eip93_ring_doorbell(e);
 	local_bh_enable();
-	return err ?: wait_packet(e, &e->queue[t->p.dir]);
+	return err;
+}
+
+static int run_packet(struct eip93 *e, struct test *t, struct eip93_sa *sa)
+{
+	return submit_packet(e, t, sa) ?: wait_packet(e, &e->queue[t->p.dir]);
 }
 
 /* The ICV over what is there, by the kernel. */
@@ -153,14 +163,32 @@ static int check_icv(const struct test *t)
 	return crypto_memneq(digest, esp + len, t->p.icv_len) ? -EILSEQ : 0;
 }
 
-/* What was encrypted, decrypted by the kernel, is the text again. */
-static int check_text(const struct test *t)
+/* Bytes of the header before a test's packet was encrypted. */
+static u8 header_byte(unsigned int i)
+{
+	return 0xa0 + i;
+}
+
+static int check_header(const u8 *header, unsigned int from, unsigned int to)
+{
+	for (; from < to; from++)
+		if (*header++ != header_byte(from))
+			return -EILSEQ;
+	return 0;
+}
+
+/*
+ * What was encrypted, decrypted by the kernel, is the text again; and where the
+ * cipher begins with the IV, what was there.
+ */
+static int check_text(const struct test *t, const struct eip93_sa *sa)
 {
 	const u8 *esp = t->buf + TEST_ROOM;
+	unsigned int before = sa->head - sa->clear;
 	struct crypto_sync_skcipher *tfm;
 	struct skcipher_request *req;
 	struct scatterlist sg;
-	u8 iv[AES_BLOCK], *data;
+	u8 iv[AES_BLOCK] = { }, *data;
 	int err = -ENOMEM;
 
 	if (t->p.cipher == ESP_RING_CIPHER_NULL)
@@ -171,16 +199,19 @@ static int check_text(const struct test *t)
 	if (IS_ERR(tfm))
 		return PTR_ERR(tfm);
 	req = skcipher_request_alloc(&tfm->base, GFP_KERNEL);
-	data = kmemdup(esp + head_len(t), TEST_TEXT, GFP_KERNEL);
+	data = kmemdup(esp + sa->clear, before + TEST_TEXT, GFP_KERNEL);
 	if (!req || !data)
 		goto out;
-	memcpy(iv, esp + EIP93_ESP_HDR, t->p.iv_len);
-	sg_init_one(&sg, data, TEST_TEXT);
+	if (!before)
+		memcpy(iv, esp + EIP93_ESP_HDR, t->p.iv_len);
+	sg_init_one(&sg, data, before + TEST_TEXT);
 	skcipher_request_set_callback(req, 0, NULL, NULL);
-	skcipher_request_set_crypt(req, &sg, &sg, TEST_TEXT, iv);
+	skcipher_request_set_crypt(req, &sg, &sg, before + TEST_TEXT, iv);
 	err = crypto_sync_skcipher_setkey(tfm, t->p.key, t->p.key_len) ?:
 	      crypto_skcipher_decrypt(req);
-	if (!err && memcmp(data, t->text, TEST_TEXT))
+	if (!err)
+		err = check_header(data, sa->clear, sa->head);
+	if (!err && memcmp(data + before, t->text, TEST_TEXT))
 		err = -EILSEQ;
 out:
 	kfree(data);
@@ -196,12 +227,10 @@ static int test_encrypt(struct eip93 *e, struct test *t, struct eip93_sa *sa)
 	int err;
 
 	for (i = 0; i < head_len(t); i++)
-		esp[i] = 0xa0 + i;
+		esp[i] = header_byte(i);
 	memcpy(esp + head_len(t), t->text, TEST_TEXT);
-	err = run_packet(e, t, sa) ?: check_icv(t) ?: check_text(t);
-	for (i = 0; i < head_len(t) && !err; i++)
-		if (esp[i] != 0xa0 + i)
-			err = -EILSEQ;
+	err = run_packet(e, t, sa) ?: check_icv(t) ?: check_text(t, sa) ?:
+	      check_header(esp, 0, sa->clear);
 	memcpy(t->wire, t->buf, TEST_MAX);
 	return err;
 }
@@ -251,6 +280,95 @@ static int test_both(struct eip93 *e, struct test *t)
 	return err;
 }
 
+/* A buffer that the engine still has is not ours to free before it stands. */
+static int take_back(struct eip93 *e, int err)
+{
+	if (err != -ETIMEDOUT)
+		return err;
+	eip93_hw_stop(e);
+	eip93_ring_forget(e, false);
+	return eip93_hw_start(e) ? -ENODEV : err;
+}
+
+static bool has_result(struct eip93 *e)
+{
+	bool there;
+
+	spin_lock_bh(&e->ring.result_lock);
+	there = eip93_ring_has_result(e);
+	spin_unlock_bh(&e->ring.result_lock);
+	return there;
+}
+
+/* From a result that is left lying to the interrupt that would tell of it. */
+static int time_result(struct eip93 *e)
+{
+	unsigned int us;
+	ktime_t from;
+
+	for (us = 0; !has_result(e); us++) {
+		if (us == TEST_RESULT_US)
+			return -ETIME;
+		udelay(1);
+	}
+	from = ktime_get();
+	for (us = 0; !(eip93_read(e, EIP93_INT_RAW) & EIP93_INT_RDR); us++) {
+		if (us == TEST_RESULT_US)
+			return -ETIME;
+		udelay(1);
+	}
+	return min_t(s64, ktime_to_ns(ktime_sub(ktime_get(), from)), INT_MAX);
+}
+
+/**
+ * eip93_selftest_timeout - how long a result waits for others
+ * @e: the device, started, with a table of capabilities; the ring is
+ *	%EIP93_TESTING, interrupts are off
+ * @exp: what the register has as the timeout
+ *
+ * Process context.
+ *
+ * Return: ns or a negative error; -ETIME: there is no such timeout.
+ */
+int eip93_selftest_timeout(struct eip93 *e, unsigned int exp)
+{
+	struct test *t = kzalloc(sizeof(*t), GFP_KERNEL);
+	const struct esp_ring_alg *alg = &e->algs[0];
+	int ns = -ENOMEM, err = 0;
+	struct eip93_sa *sa;
+
+	if (!t)
+		return ns;
+	t->buf = kzalloc(TEST_MAX, GFP_KERNEL);
+	if (!t->buf)
+		goto out;
+	set_params(t, alg, fls64(alg->key_lens) - 1, fls64(alg->icv_lens) - 1,
+		   false);
+	t->p.dir = ESP_RING_ENCRYPT;
+	sa = eip93_sa_new(e, &t->p, NULL);
+	if (IS_ERR(sa)) {
+		ns = PTR_ERR(sa);
+		goto out;
+	}
+
+	eip93_write(e, EIP93_RING_THRESH, EIP93_RD_TIMEOUT_EN |
+		    FIELD_PREP(EIP93_RD_TIMEOUT, exp) |
+		    FIELD_PREP(EIP93_RDR_THRESH, TEST_THRESH));
+	eip93_write(e, EIP93_INT_STATUS, EIP93_INT_RDR);
+	ns = submit_packet(e, t, sa);
+	if (!ns) {
+		ns = time_result(e);
+		err = take_back(e, wait_packet(e, &e->queue[t->p.dir]));
+	}
+	eip93_irq_reset_thresh(e);
+	eip93_write(e, EIP93_INT_STATUS, EIP93_INT_RDR);
+	eip93_sa_free(e, sa);
+out:
+	kfree(t->buf);
+	kfree(t);
+	return err ?: ns;
+}
+
 /**
  * eip93_selftest - try one transform in both directions
  * @e: the device, started; the ring is %EIP93_TESTING
@@ -277,14 +395,7 @@ int eip93_selftest(struct eip93 *e, const struct esp_ring_alg *alg,
 	if (!t->buf)
 		goto out;
 	set_params(t, alg, key_len, icv_len, esn);
-	err = test_both(e, t);
-	if (err == -ETIMEDOUT) {
-		/* Its memory is not ours to free before the engine stands. */
-		eip93_hw_stop(e);
-		eip93_ring_forget(e, false);
-		if (eip93_hw_start(e))
-			err = -ENODEV;
-	}
+	err = take_back(e, test_both(e, t));
 	kfree(t->buf);
 out:
 	kfree(t);
