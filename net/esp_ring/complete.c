@@ -198,14 +198,31 @@ static int reap(struct esp_ring_queue *q, int budget)
 	return n;
 }
 
-static void finish(struct esp_ring_queue *q, const struct esp_ring_done *done)
+/* Those of one SA that came one after the other are counted together. */
+static void count(struct esp_ring_queue *q, const struct esp_ring_done *done,
+		  const struct esp_ring_done *end)
 {
-	if (likely(!done->err))
-		esp_ring_count_packet(done->sa, q, done->len);
-	else
-		esp_ring_count_drop(done->sa, q, done->err == -EBADMSG ?
-				    ESP_RING_DROP_ICV : ESP_RING_DROP_ENGINE);
+	while (done < end) {
+		struct esp_ring_sa *sa = done->sa;
+		unsigned int packets = 0, bytes = 0;
 
+		for (; done < end && done->sa == sa; done++) {
+			if (unlikely(done->err)) {
+				esp_ring_count_drop(sa, q, done->err == -EBADMSG ?
+						    ESP_RING_DROP_ICV :
+						    ESP_RING_DROP_ENGINE);
+				continue;
+			}
+			packets++;
+			bytes += done->len;
+		}
+		if (packets)
+			esp_ring_count_packets(sa, q, packets, bytes);
+	}
+}
+
+static void finish(const struct esp_ring_done *done)
+{
 	esp_ring_esp_finish(done->sa, done->skb, done->err);
 	esp_ring_sa_put(done->sa);
 }
@@ -233,8 +250,9 @@ int esp_ring_napi_poll(struct napi_struct *napi, int budget)
 		ops->poll(q, budget);
 
 	n = reap(q, budget);
+	count(q, q->done, q->done + n);
 	for (i = 0; i < n; i++)
-		finish(q, &q->done[i]);
+		finish(&q->done[i]);
 
 	if (n < budget && napi_complete_done(napi, n) &&
 	    ops->arm && ops->arm(q))

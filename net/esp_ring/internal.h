@@ -535,8 +535,8 @@ void esp_ring_rebind_all(struct esp_ring_engine *engine);
 void esp_ring_adopt_orphans(void);
 
 /* stats.c */
-void esp_ring_count_packet(struct esp_ring_sa *sa, struct esp_ring_queue *q,
-			   unsigned int len);
+void esp_ring_count_packets(struct esp_ring_sa *sa, struct esp_ring_queue *q,
+			    unsigned int packets, unsigned int bytes);
 void esp_ring_count_drop(struct esp_ring_sa *sa, struct esp_ring_queue *q,
 			 enum esp_ring_drop why);
 void esp_ring_count_one(struct esp_ring_sa *sa, size_t member);

@@ -16,14 +16,14 @@ const char * const esp_ring_drop_names[ESP_RING_NR_DROPS] = {
 	[ESP_RING_DROP_TRAILER] = "trailer",
 };
 
-static void count_packet(struct esp_ring_counts __percpu *counts,
-			 unsigned int len)
+static void count_packets(struct esp_ring_counts __percpu *counts,
+			  unsigned int packets, unsigned int bytes)
 {
 	struct esp_ring_counts *c = this_cpu_ptr(counts);
 
 	u64_stats_update_begin(&c->syncp);
-	u64_stats_inc(&c->packets);
-	u64_stats_add(&c->bytes, len);
+	u64_stats_add(&c->packets, packets);
+	u64_stats_add(&c->bytes, bytes);
 	u64_stats_update_end(&c->syncp);
 }
 
@@ -41,18 +41,19 @@ static void count_inc(struct esp_ring_counts __percpu *counts, size_t member)
 }
 
 /**
- * esp_ring_count_packet - count a packet that was completed without error
- * @sa: its SA
+ * esp_ring_count_packets - count packets that were completed without error
+ * @sa: their SA
  * @q: the queue
- * @len: bytes from ESP header through ICV
+ * @packets: how many
+ * @bytes: from ESP header through ICV, together
  *
  * BH off.
  */
-void esp_ring_count_packet(struct esp_ring_sa *sa, struct esp_ring_queue *q,
-			   unsigned int len)
+void esp_ring_count_packets(struct esp_ring_sa *sa, struct esp_ring_queue *q,
+			    unsigned int packets, unsigned int bytes)
 {
-	count_packet(sa->counts, len);
-	count_packet(q->counts, len);
+	count_packets(sa->counts, packets, bytes);
+	count_packets(q->counts, packets, bytes);
 }
 
 /**
