@@ -49,8 +49,10 @@ def ipv4(src, dst, proto, payload):
 
 
 def udp(src, dst, size, port=9):
-    """A packet of size bytes in all; without a checksum."""
-    return ipv4(src, dst, UDP, struct.pack(">HHHH", 4000, port, size - 20, 0) +
+    """A packet of size bytes in all, an even number; GRO wants a checksum."""
+    pseudo = (socket.inet_aton(src) + socket.inet_aton(dst) +
+              struct.pack(">HHHHH", UDP, size - 20, 4000, port, size - 20))
+    return ipv4(src, dst, UDP, struct.pack(">HHHH", 4000, port, size - 20, checksum(pseudo)) +
                 bytes(size - 28))
 
 
