@@ -20,6 +20,8 @@ import records          # noqa: E402  pylint: disable=wrong-import-position
 
 FIRST = "aes128-cbc-sha1"
 LABELS = {"none": "no IPsec", "software": "software", "intree": "in-tree driver", "ring": "this"}
+# how a router should be set up, see README, and packets one by one
+GROUPED, SINGLY = "+gro", ""
 # name, goal, and whether it is the least that will do
 GOALS = (("router.insn.forward1400.vs_plain", 2.0, False),
          ("router.engine_share.1400", 0.95, True),
@@ -125,17 +127,19 @@ def make_records(r):
                           "1", of="engine and Ethernet", **more)
                     if not is_plain(v) and v != "software":
                         r.add(f"router.engine_share.{at}", r.engine(*key), "1", **more)
-                key = ("ring", way, alg, size)
-                if r.get(*key) and r.get("none", way, alg, size):
-                    r.add(f"router.insn.forward{size}.vs_plain.{way}{tail}",
-                          r.insns(*key) / r.insns("none", way, alg, size), "ratio", alg=alg)
+                for more in (SINGLY, GROUPED):
+                    key = (way, alg, size)
+                    if r.get("ring" + more, *key) and r.get("none" + more, *key):
+                        r.add(f"router.insn.forward{size}.vs_plain{more}.{way}{tail}",
+                              r.insns("ring" + more, *key) / r.insns("none" + more, *key), "ratio",
+                              alg=alg)
     values = {x["name"]: x["value"] for x in r.records}
     for name, _, least in GOALS:
-        stem, size = (name[:-9], ".vs_plain") if name.endswith(".vs_plain") else (
-            name.rpartition(".")[0], "")
-        each = [values.get(f"{stem}{size}.{way}") for way in r.ways] if size else [
-            values.get(f"{name}.ring.{way}") for way in r.ways]
-        r.add(name, worst(each, least), "ratio", alg=FIRST, of="the worst of enc, dec and both")
+        for more, tail, how in ((GROUPED, "", "rx-gro-list on both ports"),
+                                (SINGLY, ".singly", "rx-gro-list off, as ports have it")):
+            one = name + more if name.endswith(".vs_plain") else f"{name}.ring{more}"
+            r.add(name + tail, worst([values.get(f"{one}.{way}") for way in r.ways], least), "ratio",
+                  alg=FIRST, of="the worst of enc, dec and both", ports=how)
 
 
 def cells(r, *key):
@@ -167,24 +171,26 @@ def table(r):
                         end += "     %5.2f" % (r.insns(*key) / r.insns("none", way, alg, size))
                 r.say("%-5s%5s        " % (way, size) +
                       "   ".join(cells(r, v, way, alg, size) for v in c.VARIANTS) + end)
-    for size in (64, 1400):
+    for size in r.sizes:
         shown = [v for v in c.MORE if any(r.get(v, way, r.algs[0], size) for way in r.ways)
-                 and (size == 1400 or v.endswith("+paced"))]
+                 and (size == 1400 or v.endswith(("+paced", GROUPED)))]
+        if not shown:
+            continue
         r.say()
-        r.say("%-22s" % ("%d bytes" % size) + "".join("%-22s" % ("   " + w) for w in r.ways))
+        r.say("%-22s" % ("%s bytes" % size) + "".join("%-22s" % ("   " + w) for w in r.ways))
         for v in shown:
             r.say("%-22s" % (LABELS[v.split("+")[0]] + ", " + v.split("+")[1]) + "   ".join(
                 cells(r, v, way, r.algs[0], size) for way in r.ways))
     r.say()
     values = {x["name"]: x["value"] for x in r.records}
-    for name, goal, least in GOALS:
+    for name, goal, least in [(n + t, g, x) for n, g, x in GOALS for t in ("", ".singly")]:
         if name in values:
             met = values[name] >= goal if least else values[name] <= goal
-            r.say("%-34s %.3f  goal at %s %.2f: %s" % (
+            r.say("%-42s %.3f  goal at %s %.2f: %s" % (
                 name, values[name], "least" if least else "most", goal,
                 "met" if met else "MISSED"))
         else:
-            r.say("%-34s not measured" % name)
+            r.say("%-42s not measured" % name)
     for way in r.ways:
         for v, size in (("intree", 1400), ("ring", 1400), ("ring+paced", 64)):
             key = (v, way, r.algs[0], size)
@@ -216,7 +222,7 @@ def by_function(r, vm, out, images):
     for way in r.ways:
         for size in r.sizes:
             plain = functions("none", way, size)
-            for v in ("intree", "ring", "ring+flowtable"):
+            for v in ("intree", "ring", "ring+gro", "ring+flowtable"):
                 mine = functions(v, way, size)
                 if mine is None or plain is None:
                     continue

@@ -56,6 +56,13 @@ cases() {
 			done
 		done
 	done
+	for v in none+gro intree+gro ring+gro; do
+		for size in $SIZES; do
+			for way in enc dec both; do
+				echo "$v/$way/${ALGS%% *}/$size"
+			done
+		done
+	done
 	for v in none+flowtable ring+flowtable ring+hthresh ring+tuned; do
 		for way in enc dec both; do
 			echo "$v/$way/${ALGS%% *}/1400"
