@@ -4,7 +4,7 @@
 # What nobody should send, to the EIP-93, as badinput.sh.
 #
 # systems: mt7621
-# also: en7581
+# also: en7581 mt7621-6.12
 # timeout: 360
 # group: eip93order
 # damaged on purpose: not for tshark

@@ -4,6 +4,7 @@
 # What eip93-basics.sh does, less what takes minutes on an emulated MIPS.
 #
 # systems: mt7621
+# also: mt7621-6.12
 # timeout: 200
 # group: eip93
 exec python3 "$LIB/../tools/eip93.py" basics \

@@ -5,6 +5,7 @@
 # and their second pair of virtio-net has no GSO that could be tested.
 #
 # systems: mt7621 en7581
+# also: mt7621-6.12
 # timeout: 300
 # group: eip93data
 exec python3 "$LIB/../tools/eip93suite.py" data edges -- \

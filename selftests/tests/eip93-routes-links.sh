@@ -5,6 +5,7 @@
 # kernel's parts for it.
 #
 # systems: mt7621 en7581
+# also: mt7621-6.12
 # timeout: 240
 # group: eip93routes
 exec python3 "$LIB/../tools/eip93suite.py" routes_links -- \

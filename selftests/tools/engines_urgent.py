@@ -2,26 +2,12 @@
 # SPDX-License-Identifier: GPL-2.0-only
 """What is urgent does not wait for bulk in the software engine."""
 import contextlib
-import os
 import time
 
 import esplab as lab
 from esplab import check
-from lanes import Bulk, Lane, lane_addresses, ms, param, quantile, round_trips
-
-
-@contextlib.contextmanager
-def traced(event):
-    """The lines of one of the layer's tracepoints, in a buffer of their own: a function
-    that reads them all"""
-    d = "/sys/kernel/tracing/instances/urgent"
-    os.mkdir(d)
-    try:
-        lab.write(d + "/buffer_size_kb", "8192")
-        lab.write(d + "/events/esp_ring/%s/enable" % event, "1")
-        yield lambda: lab.read(d + "/trace").splitlines()
-    finally:
-        os.rmdir(d)
+from lanes import (Bulk, Lane, in_layer, lane_addresses, ms, param, quantile, round_trips,
+                   traced)
 
 
 def urgent_soft(a, b):
@@ -48,9 +34,7 @@ def urgent_soft(a, b):
                             check(not lost, "%s: %d pings lost" % (name, lost))
                 lines = [x for x in trace()[was:] if "queue=encrypt" in x]
                 for kind, t in (("urgent", high), ("not", same), ("bulk", low)):
-                    took[name, kind] = sorted(
-                        int(x.rpartition("total_ns=")[2]) / 1e9 for x in lines
-                        if "spi=0x%08x" % t.out in x)
+                    took[name, kind] = in_layer(lines, t.out)
         check(not lab.drops(lab.layer_sa(low.out)), "bulk was dropped")
         check(len(took["beside bulk", "bulk"]) > 500, "%d packets are no bulk" % len(
             took["beside bulk", "bulk"]))

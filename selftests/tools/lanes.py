@@ -144,6 +144,29 @@ class Bulk:
             s.close()
 
 
+# ---- how long it takes ----
+
+@contextlib.contextmanager
+def traced(event):
+    """The lines of one of the layer's tracepoints, in a buffer of their own: a function
+    that reads them all"""
+    d = "/sys/kernel/tracing/instances/lanes"
+    os.mkdir(d)
+    try:
+        lab.write(d + "/buffer_size_kb", "8192")
+        lab.write(d + "/events/esp_ring/%s/enable" % event, "1")
+        yield lambda: lab.read(d + "/trace").splitlines()
+    finally:
+        os.rmdir(d)
+
+
+def in_layer(lines, spi):
+    """Seconds that layer and engine had each packet of an SA, by the lines of
+    esp_ring_complete, the shortest first"""
+    return sorted(int(x.rpartition("total_ns=")[2]) / 1e9 for x in lines
+                  if "spi=0x%08x" % spi in x)
+
+
 @contextlib.contextmanager
 def undisturbed():
     """What a round trip takes shall not depend on when this process gets the CPU."""
