@@ -34,6 +34,7 @@
 #define EIP93_THRESH_MAX	32
 /* Coarse, for each change is a write to a register. */
 #define EIP93_THRESH_STEP	4
+#define EIP93_THRESH_STEP_FEW	2
 /* Below that the answer comes at once. */
 #define EIP93_THRESH_FROM	8
 /* 2^23 clocks, some 40 ms: longer than the threshold's number of packets takes. */
@@ -199,7 +200,7 @@ static unsigned int look_back(struct eip93_ring *r)
 		if (gap == EIP93_GAP_MAX)
 			r->gap = gap;
 		else
-			r->gap = r->gap - r->gap / 4 + gap / 4;
+			r->gap = (r->gap + gap) / 2;
 		if (r->timed && n <= r->thresh)
 			r->patience = 3 * n;
 		else if (r->patience < EIP93_PATIENCE_MAX)
@@ -230,7 +231,8 @@ static void moderate(struct eip93 *e)
 	else if (!is_urgent(r))
 		thresh = min(soon - soon / 4, r->patience / 4);
 	thresh = min_t(unsigned int, EIP93_THRESH_MAX,
-		       round_down(thresh, EIP93_THRESH_STEP));
+		       round_down(thresh, thresh < EIP93_THRESH_FROM ?
+				  EIP93_THRESH_STEP_FEW : EIP93_THRESH_STEP));
 	set_thresh(e, thresh, timed && thresh);
 }
 
