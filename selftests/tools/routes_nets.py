@@ -186,19 +186,19 @@ def forwarded(case):
 
 
 def grouped(case):
-    """The same where a router takes packets of a flow together (rx-gro-list): they are
-    parted again before ESP, and each is a packet of the SA."""
+    """The same where a router takes packets of a flow together: they are parted again
+    before ESP, and each is a packet of the SA."""
     t = case.tunnel("cbc128-sha1", ("tunnel", 4, 4))
     with client(t) as path:
         devs = ("la", "va")
         try:
             for dev in devs:
-                lab.sh("ethtool -K %s rx-gro-list on" % dev)
+                lab.sh("ethtool -K %s gro on rx-udp-gro-forwarding on" % dev)
             from_client(path, 500000 // lab.SLOW)
             case.used(t, least=100 // lab.SLOW)
         finally:
             for dev in devs:
-                lab.status("ethtool -K %s rx-gro-list off" % dev)
+                lab.status("ethtool -K %s rx-udp-gro-forwarding off" % dev)
 
 
 def nft(rules, ns=None):
@@ -470,7 +470,7 @@ def main():
         ("ESP over VXLAN", within("vxlan")),
         ("ESP in GRE in ESP", esp_in_gre_in_esp),
         ("forwarded traffic, and local beside it", forwarded),
-        ("forwarded traffic, taken together by rx-gro-list", grouped),
+        ("forwarded traffic, taken together by GRO", grouped),
         ("nftables: flowtable", flowtable),
         ("nftables: marks choose the SA", marks),
         ("a mark gives an SA priority", priority_by_mark),

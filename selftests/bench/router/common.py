@@ -20,7 +20,7 @@ WAYS = ("enc", "dec", "both")
 WAY_NAMES = {"enc": "LAN to WAN", "dec": "WAN to LAN", "both": "both at once"}
 # What follows a + is the same with something changed, see guest.py.
 VARIANTS = ("none", "software", "intree", "ring")
-MORE = ("none+wire", "none+gro", "intree+gro", "ring+gro", "none+flowtable", "none+paced", "ring+flowtable", "ring+hthresh", "ring+tuned",
+MORE = ("none+wire", "none+gro", "ring+gro", "none+flowtable", "none+paced", "ring+flowtable", "ring+hthresh", "ring+tuned",
         "ring+paced")
 
 # With two CPUs: where encrypt and decrypt queue are finished.

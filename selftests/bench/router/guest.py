@@ -17,8 +17,9 @@ takes packets one by one, and needs more for each.
   +wire       with it, for the throughput
   +flowtable  what nftables has in its flowtable goes past routing and policies
   +hthresh    policies of networks are looked up by a hash, too
-  +gro        rx-gro-list on both ports: packets of a flow that came together are
-              forwarded together, and parted again before they are encrypted or sent
+  +gro        rx-udp-gro-forwarding on both ports: packets of a flow that came together
+              are forwarded together, as those of TCP are without being asked for, and
+              parted again before they are encrypted or sent
   +tuned      this, and what comes from lan1 need not have come by a tunnel
   +paced      as slow wires as carry 25000 plain frames a second, fewer of ESP: CPU
               and engine have time left
@@ -148,7 +149,7 @@ def prepare(variant, more, alg, size):
     if more == "flowtable":
         run("nft", FLOWTABLE)
     for dev in ("wan", "lan1"):
-        run("ethtool", "-K", dev, "rx-gro-list", "on" if more == "gro" else "off")
+        run("ethtool", "-K", dev, "rx-udp-gro-forwarding", "on" if more == "gro" else "off")
     if more.startswith("on"):
         write(COMPLETION_CPUS, "eip93.encrypt=%s,eip93.decrypt=%s" % tuple(more[2:]))
     write("/proc/sys/net/ipv4/conf/lan1/disable_policy", "1" if more == "tuned" else "0")

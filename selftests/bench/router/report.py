@@ -135,8 +135,8 @@ def make_records(r):
                               alg=alg)
     values = {x["name"]: x["value"] for x in r.records}
     for name, _, least in GOALS:
-        for more, tail, how in ((GROUPED, "", "rx-gro-list on both ports"),
-                                (SINGLY, ".singly", "rx-gro-list off, as ports have it")):
+        for more, tail, how in ((GROUPED, "", "rx-udp-gro-forwarding on both ports"),
+                                (SINGLY, ".singly", "as they come, UDP one by one")):
             one = name + more if name.endswith(".vs_plain") else f"{name}.ring{more}"
             r.add(name + tail, worst([values.get(f"{one}.{way}") for way in r.ways], least), "ratio",
                   alg=FIRST, of="the worst of enc, dec and both", ports=how)

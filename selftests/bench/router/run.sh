@@ -56,7 +56,7 @@ cases() {
 			done
 		done
 	done
-	for v in none+gro intree+gro ring+gro; do
+	for v in none+gro ring+gro; do
 		for size in $SIZES; do
 			for way in enc dec both; do
 				echo "$v/$way/${ALGS%% *}/$size"
