@@ -7,7 +7,8 @@ WIDTH, HEIGHT = 900, 430
 LEFT, RIGHT, TOP, BOTTOM = 74, 24, 84, 56
 COLOURS = {"none": "#9aa0a6", "plain": "#4c78a8", "pcrypt": "#f2a541",
            "soft1": "#72b79e", "soft2": "#1b7f5c",
-           "software": "#4c78a8", "intree": "#f2a541", "ring": "#1b7f5c"}
+           "software": "#4c78a8", "intree": "#f2a541", "ring": "#72b79e",
+           "ring+gro": "#1b7f5c"}
 STYLE = ("text{font:13px system-ui,'DejaVu Sans',sans-serif;fill:#30343a}"
          ".t{font-size:16px;font-weight:600}.s{font-size:12px}.v{font-size:10px}"
          ".g{stroke:#e3e6ea}.a{stroke:#8a9099}")

@@ -20,6 +20,7 @@ import records          # noqa: E402  pylint: disable=wrong-import-position
 
 FIRST = "aes128-cbc-sha1"
 LABELS = {"none": "no IPsec", "software": "software", "intree": "in-tree driver", "ring": "this"}
+PLOTTED = {**LABELS, "ring+gro": "this, with GRO"}
 # how a router should be set up, see README, and packets one by one
 GROUPED, SINGLY = "+gro", ""
 # name, goal, and whether it is the least that will do
@@ -248,8 +249,8 @@ def plots(r, out):
             ("insn", "kernel instructions a packet", "1000 instructions",
              lambda *k: r.get(*k) and r.insns(*k) / 1e3)):
         for way in r.ways:
-            shown = ("none", "intree", "ring") if what == "insn" else c.VARIANTS
-            groups = [(str(size), [(v, LABELS[v], value(
+            shown = [v for v in PLOTTED if (what, v) != ("insn", "software")]
+            groups = [(str(size), [(v, PLOTTED[v], value(
                 "none+wire" if (what, v) == ("mbps", "none") else v, way, r.algs[0], size))
                                    for v in shown])
                       for size in r.sizes]
