@@ -215,7 +215,7 @@ int esp_ring_bind(struct esp_ring_sa *sa, struct netlink_ext_ack *extack)
 void esp_ring_leave(struct esp_ring_sa *sa)
 {
 	struct esp_ring_queue *q;
-	spinlock_t *lock;
+	spinlock_t *lock; /* the queue's, or that of SAs without one */
 
 	rcu_read_lock();
 	for (;;) {

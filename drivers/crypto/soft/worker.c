@@ -245,9 +245,10 @@ static unsigned int soft_take(struct soft_queue *sq, struct esp_ring_pkt **pkts,
 	awake = max(atomic_read(&soft_nr_awake), 1);
 	spin_lock(&sq->lock);
 	r = soft_next_ring(sq);
-	/* pairs with the release in soft_submit() */
-	if (!sq->stopped && (!urgent || r == &sq->urgent))
+	if (!sq->stopped && (!urgent || r == &sq->urgent)) {
+		/* pairs with the release in soft_submit() */
 		n = smp_load_acquire(&r->head) - r->tail;
+	}
 	if (n)
 		n = clamp(n / (2 * awake), 1U, (unsigned int)SOFT_BATCH);
 	if (r == &sq->urgent)
