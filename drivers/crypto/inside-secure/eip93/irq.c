@@ -20,7 +20,8 @@
  * for the timeout each time, so each time costs a quarter of the patience, which
  * comes back slowly.
  *
- * Otherwise, and for what is urgent, the first result raises it.
+ * Otherwise, and while something urgent is under way in an engine that is faster,
+ * the first result raises it.
  */
 #include <linux/bitfield.h>
 #include <linux/interrupt.h>
@@ -148,7 +149,7 @@ static void set_thresh(struct eip93 *e, unsigned int thresh, bool timed)
 	if (thresh == r->thresh && timed == r->timed)
 		return;
 
-	r->thresh = thresh;
+	WRITE_ONCE(r->thresh, thresh);
 	WRITE_ONCE(r->timed, timed);
 	r->thresh_writes++;
 	write_thresh(e);
@@ -180,11 +181,12 @@ void eip93_irq_hurry(struct eip93 *e)
 {
 	struct eip93_ring *r = &e->ring;
 
-	if (likely(!READ_ONCE(r->timed)))
+	if (likely(!READ_ONCE(r->timed) || !READ_ONCE(r->thresh)))
 		return;
 	spin_lock(&r->result_lock);
+	/* Still timed: results that wait may be the last for a while. */
 	if (r->timed)
-		set_thresh(e, 0, false);
+		set_thresh(e, 0, true);
 	spin_unlock(&r->result_lock);
 }
 
@@ -223,17 +225,17 @@ static void moderate(struct eip93 *e)
 	struct eip93_ring *r = &e->ring;
 	unsigned int todo = READ_ONCE(r->rung) - r->tail;
 	unsigned int soon = r->window ? look_back(r) : 0;
-	bool timed = todo < EIP93_THRESH_FROM;
+	bool timed = r->window && todo < EIP93_THRESH_FROM;
 	unsigned int thresh = 0;
 
-	if (!timed)
+	if (todo >= EIP93_THRESH_FROM)
 		thresh = todo - todo / 4;
 	else if (!is_urgent(r))
 		thresh = min(soon - soon / 4, r->patience / 4);
 	thresh = min_t(unsigned int, EIP93_THRESH_MAX,
 		       round_down(thresh, thresh < EIP93_THRESH_FROM ?
 				  EIP93_THRESH_STEP_FEW : EIP93_THRESH_STEP));
-	set_thresh(e, thresh, timed && thresh);
+	set_thresh(e, thresh, timed);
 }
 
 /* The shortest of a few: what is before it can only be longer. */
