@@ -328,7 +328,7 @@ void eip93_irq_on(struct eip93 *e);
 void eip93_irq_off(struct eip93 *e);
 void eip93_irq_reset_thresh(struct eip93 *e);
 void eip93_irq_hurry(struct eip93 *e);
-void eip93_irq_find_window(struct eip93 *e);
+int eip93_irq_find_window(struct eip93 *e);
 bool eip93_arm(struct esp_ring_queue *q);
 
 /* sa.c */

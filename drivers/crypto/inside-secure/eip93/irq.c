@@ -175,19 +175,29 @@ void eip93_irq_reset_thresh(struct eip93 *e)
  * eip93_irq_hurry - the next result is urgent
  * @e: the device
  *
- * BH off. It comes as soon as all that is before it is done.
+ * BH off. It comes as soon as all that is before it is done. Nothing is written
+ * while the ring is stopped, when the device may have no clock.
  */
 void eip93_irq_hurry(struct eip93 *e)
 {
 	struct eip93_ring *r = &e->ring;
 
+	/* Pairs with that in moderate(): one of us sees what the other wrote. */
+	smp_mb();
 	if (likely(!READ_ONCE(r->timed) || !READ_ONCE(r->thresh)))
 		return;
 	spin_lock(&r->result_lock);
 	/* Still timed: results that wait may be the last for a while. */
-	if (r->timed)
+	if (r->timed && r->run >= EIP93_DRAINING)
 		set_thresh(e, 0, true);
 	spin_unlock(&r->result_lock);
+}
+
+/* Whether it was the timeout that ended the waiting, and not who looked by chance. */
+static bool timed_out(const struct eip93_ring *r, unsigned int results)
+{
+	return r->timed && results <= r->thresh && READ_ONCE(r->masked) &&
+	       !r->missed;
 }
 
 /* How many results the window brings, by those since the last pass. */
@@ -203,7 +213,7 @@ static unsigned int look_back(struct eip93_ring *r)
 			r->gap = gap;
 		else
 			r->gap = (r->gap + gap) / 2;
-		if (r->timed && n <= r->thresh)
+		if (timed_out(r, n))
 			r->patience = 3 * n;
 		else if (r->patience < EIP93_PATIENCE_MAX)
 			r->patience++;
@@ -236,9 +246,15 @@ static void moderate(struct eip93 *e)
 		       round_down(thresh, thresh < EIP93_THRESH_FROM ?
 				  EIP93_THRESH_STEP_FEW : EIP93_THRESH_STEP));
 	set_thresh(e, thresh, timed);
+	if (timed && thresh) {
+		/* Pairs with that in eip93_irq_hurry(). */
+		smp_mb();
+		if (unlikely(is_urgent(r)))
+			set_thresh(e, 0, true);
+	}
 }
 
-/* The shortest of a few: what is before it can only be longer. */
+/* The shortest of a few: what disturbs a measurement makes it longer. */
 static int shortest_timeout(struct eip93 *e, unsigned int exp)
 {
 	int i, ns, best = INT_MAX;
@@ -259,18 +275,22 @@ static int shortest_timeout(struct eip93 *e, unsigned int exp)
  * There is no data sheet, nor is the engine's clock known everywhere. What is not
  * as it should be is not used: each result has its interrupt then, unless the
  * engine has much to do. Process context.
+ *
+ * Return: 0; -ENODEV: the engine had to be reset, and does not start again.
  */
-void eip93_irq_find_window(struct eip93 *e)
+int eip93_irq_find_window(struct eip93 *e)
 {
 	struct eip93_ring *r = &e->ring;
 	int less = shortest_timeout(e, EIP93_TRY_SHORT);
 	int more = shortest_timeout(e, EIP93_TRY_LONG);
 	unsigned int exp = EIP93_TRY_LONG;
 
+	if (less == -ENODEV || more == -ENODEV)
+		return -ENODEV;
 	/* Four times as long, if it is what we think that it is. */
 	if (less < 0 || more < 2 * less || more > 6 * less) {
 		dev_info(e->dev, "no RD timeout: %d and %d ns\n", less, more);
-		return;
+		return 0;
 	}
 	while (more > EIP93_WINDOW_MAX && exp) {
 		more /= 2;
@@ -280,10 +300,11 @@ void eip93_irq_find_window(struct eip93 *e)
 		more *= 2;
 		exp++;
 	}
-	if (more < EIP93_WINDOW_MIN || more > EIP93_WINDOW_MAX)
-		return;
-	r->window_exp = exp;
-	r->window = more;
+	if (more >= EIP93_WINDOW_MIN && more <= EIP93_WINDOW_MAX) {
+		r->window_exp = exp;
+		r->window = more;
+	}
+	return 0;
 }
 
 /**

@@ -250,9 +250,7 @@ static int eip93_probe(struct platform_device *pdev)
 		return err;
 
 	eip93_ring_set_run(e, EIP93_TESTING);
-	err = eip93_caps_find(e, legacy);
-	if (!err)
-		eip93_irq_find_window(e);
+	err = eip93_caps_find(e, legacy) ?: eip93_irq_find_window(e);
 	eip93_ring_set_run(e, EIP93_STOPPED);
 	if (err)
 		return dev_err_probe(dev, err, "no transform passes its self test\n");

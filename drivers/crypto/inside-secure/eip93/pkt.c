@@ -234,7 +234,7 @@ int eip93_submit(struct esp_ring_queue *q, struct esp_ring_pkt *pkt)
 	if (unlikely(!eq->q))
 		WRITE_ONCE(eq->q, q);
 	err = eip93_pkt_submit(e, pkt, EIP93_RUNNING);
-	if (unlikely(pkt->urgent))
+	if (unlikely(pkt->urgent) && !err)
 		eip93_irq_hurry(e);
 	return err;
 }
@@ -248,7 +248,10 @@ void eip93_doorbell(struct esp_ring_queue *q)
 	eip93_ring_doorbell(engine_of(q));
 }
 
-/* Who has the lock drains for us as well, and wakes us. */
+/*
+ * Who has the lock drains for us as well, and wakes us; or sets the threshold, and
+ * then eip93_arm() waits for the lock and sees what is left.
+ */
 static unsigned int drain(struct eip93 *e)
 {
 	unsigned int dirs = 0;

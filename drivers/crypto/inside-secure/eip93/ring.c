@@ -370,6 +370,7 @@ void eip93_ring_forget(struct eip93 *e, bool answer)
 
 	spin_lock_bh(&r->submit_lock);
 	r->head = 0;
+	WRITE_ONCE(r->hurry, 0);
 	WRITE_ONCE(r->rung, 0);
 	WRITE_ONCE(r->tail, 0);
 	memset(r->cdr, 0, r->size * sizeof(*r->cdr));

@@ -300,18 +300,24 @@ static bool has_result(struct eip93 *e)
 	return there;
 }
 
-/* From a result that is left lying to the interrupt that would tell of it. */
-static int time_result(struct eip93 *e)
+/*
+ * From a result that is left lying to the interrupt that would tell of it. @from is
+ * when it was not there yet: what disturbs us makes it longer, never shorter.
+ */
+static int time_result(struct eip93 *e, ktime_t from)
 {
 	unsigned int us;
-	ktime_t from;
 
-	for (us = 0; !has_result(e); us++) {
+	for (us = 0;; us++) {
+		ktime_t now = ktime_get();
+
+		if (has_result(e))
+			break;
 		if (us == TEST_RESULT_US)
 			return -ETIME;
+		from = now;
 		udelay(1);
 	}
-	from = ktime_get();
 	for (us = 0; !(eip93_read(e, EIP93_INT_RAW) & EIP93_INT_RDR); us++) {
 		if (us == TEST_RESULT_US)
 			return -ETIME;
@@ -336,6 +342,7 @@ int eip93_selftest_timeout(struct eip93 *e, unsigned int exp)
 	const struct esp_ring_alg *alg = &e->algs[0];
 	int ns = -ENOMEM, err = 0;
 	struct eip93_sa *sa;
+	ktime_t from;
 
 	if (!t)
 		return ns;
@@ -355,9 +362,10 @@ int eip93_selftest_timeout(struct eip93 *e, unsigned int exp)
 		    FIELD_PREP(EIP93_RD_TIMEOUT, exp) |
 		    FIELD_PREP(EIP93_RDR_THRESH, TEST_THRESH));
 	eip93_write(e, EIP93_INT_STATUS, EIP93_INT_RDR);
+	from = ktime_get();
 	ns = submit_packet(e, t, sa);
 	if (!ns) {
-		ns = time_result(e);
+		ns = time_result(e, from);
 		err = take_back(e, wait_packet(e, &e->queue[t->p.dir]));
 	}
 	eip93_irq_reset_thresh(e);
@@ -377,8 +385,7 @@ out:
  * @icv_len: bytes
  * @esn: with 64-bit sequence numbers
  *
- * Process context. After -ETIMEDOUT the packet is still the engine's, and the
- * caller stops it.
+ * Process context. After -ETIMEDOUT the engine has been reset.
  *
  * Return: 0; -EILSEQ: wrong data; -EKEYREJECTED: a wrong ICV was accepted;
  * -ETIMEDOUT; another error.
