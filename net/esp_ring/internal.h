@@ -7,6 +7,7 @@
  *   net->xfrm.xfrm_cfg_mutex	the core's, around state_add
  *   rtnl			ports come and go
  *   esp_ring_mutex		engines, which SA is on which engine
+ *   x->lock			the core's, around state_delete; BH off
  *   queue->lock		one queue's slots, lists and counters; BH off. Two
  *				at once only in rebind.c, under esp_ring_mutex.
  */

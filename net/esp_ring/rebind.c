@@ -96,6 +96,8 @@ static void drain_to_software(struct esp_ring_sa *sa, struct esp_ring_queue *q)
 		slot = first_waiting(sa, q);
 		if (!slot) {
 			RCU_INIT_POINTER(sa->queue, NULL);
+			if (!sa->leaving)
+				q->nr_sas--;
 			spin_unlock(&q->lock);
 			local_bh_enable();
 			return;
@@ -127,6 +129,7 @@ static void switch_queue(struct esp_ring_sa *sa, struct esp_ring_engine *engine,
 	struct esp_ring_queue *from, *to;
 	struct sk_buff_head dropped;
 	struct sk_buff *skb;
+	bool counted;
 
 	from = rcu_dereference_protected(sa->queue,
 					 lockdep_is_held(&esp_ring_mutex));
@@ -140,11 +143,13 @@ static void switch_queue(struct esp_ring_sa *sa, struct esp_ring_engine *engine,
 	local_bh_disable();
 	spin_lock(from_lock);
 	spin_lock_nested(to_lock, SINGLE_DEPTH_NESTING);
+	/* Where it has not been drained to software. */
+	counted = from && rcu_access_pointer(sa->queue) == from && !sa->leaving;
 	rcu_assign_pointer(sa->queue, to);
 	sa->engine_priv = priv;
 	if (from) {
 		move_waiting(sa, from, to, &dropped);
-		if (!sa->leaving)
+		if (counted)
 			from->nr_sas--;
 	}
 	if (to) {
