@@ -219,10 +219,8 @@ static bool soft_leave(const struct soft_queue *sq)
 static struct soft_ring *soft_next_ring(struct soft_queue *sq)
 {
 	if (!soft_in_ring(&sq->urgent) ||
-	    (sq->urgent_run >= SOFT_URGENT_RUN && soft_in_ring(&sq->usual))) {
-		sq->urgent_run = 0;
+	    (sq->urgent_run >= SOFT_URGENT_RUN && soft_in_ring(&sq->usual)))
 		return &sq->usual;
-	}
 	return &sq->urgent;
 }
 
@@ -253,6 +251,8 @@ static unsigned int soft_take(struct soft_queue *sq, struct esp_ring_pkt **pkts,
 		n = clamp(n / (2 * awake), 1U, (unsigned int)SOFT_BATCH);
 	if (r == &sq->urgent)
 		sq->urgent_run += n;
+	else if (n)
+		sq->urgent_run = 0;
 	for (i = 0; i < n; i++) {
 		pkts[i] = r->pkt[(r->tail + i) % SOFT_SLOTS];
 		work += pkts[i]->len + SOFT_OVERHEAD;
