@@ -9,7 +9,7 @@ CACHE = $(or $(ESP_RING_CACHE),$(or $(XDG_CACHE_HOME),$(HOME)/.cache)/esp-ring)
 # what the machines, the checks and the benchmark need, by Debian's names
 PACKAGES = mmdebstrap debian-archive-keyring qemu-system-x86 seabios e2fsprogs util-linux \
 	uidmap tshark shellcheck pyflakes3 perl python3 make git \
-	dt-schema device-tree-compiler
+	dt-schema device-tree-compiler kmod
 
 help:
 	@echo "make modules      build the modules for KDIR ($(KDIR))"

@@ -192,10 +192,13 @@ done
 # A script that prints lines as result does; its counts become ours.
 check_with() {
 	"$@" >"$out/with.log"
+	_status=$?
 	grep -v ' passed, ' "$out/with.log"
 	passed=$((passed + $(grep -c '^ok ' "$out/with.log")))
 	failed=$((failed + $(grep -c '^not ok ' "$out/with.log")))
 	grep -q '^ok ' "$out/with.log" || result "$*: printed nothing" 1 "$out/with.log"
+	[ $_status = 0 ] || grep -q '^not ok ' "$out/with.log" ||
+		result "$*: did not come to its end" 1 "$out/with.log"
 }
 
 # TAP of many lines is one result for each machine.
