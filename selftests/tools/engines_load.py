@@ -91,7 +91,9 @@ def dies(how, to, engines=2, alone=False, silent=False):
     """The engine of a loaded tunnel dies.  to: where its SAs go on."""
     def test(a, b):
         with param("bind", "*=faulty0" if alone else "\n"):
-            faulty(engines=engines, rating=300, inflight=32768, timeout_ms=0)
+            # as long as it is by default; a debug kernel's CPUs may be busy for longer,
+            # and an engine that is only slow would have died before
+            faulty(engines=engines, rating=300, inflight=32768, timeout_ms=500 * lab.SLOW)
             lane_addresses(1)
             t = Lane(a, b, 0)
             check([lab.layer_sa(s)["engine"] for s in (t.out, t.inn)] == ["faulty0"] * 2,
