@@ -4,7 +4,8 @@
 # Every allocation of the modules fails at least once: on debug all but those of per-CPU
 # memory, on the others those.
 #
-# systems: debug trixie bookworm bpo
+# systems: debug bpo
+# also: trixie bookworm
 # timeout: 240
 # group: stress
 export ESP_SA=/dev/null

@@ -6,7 +6,8 @@
 # round trip takes, then, nor how the load of the last second is balanced, and
 # five seconds instead of one after a death.
 #
-# systems: debug
+# systems: none
+# also: debug
 # timeout: 120
 # group: ports
 export ESP_SA=/dev/null

@@ -4,8 +4,8 @@
 # Random and parallel configuration, right and wrong, while packets flow.
 # SEED=N replays, STEPS=N and LONG=1 go on for longer.
 #
-# systems: debug bpo
-# also: trixie bookworm
+# systems: bpo
+# also: debug trixie bookworm
 # timeout: 600
 # mem: 1536
 # group: stress

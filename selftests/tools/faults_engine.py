@@ -250,7 +250,8 @@ def reordered(command):
     """Answers in another order than that of submission: each SA keeps its own."""
     def test(a, b):
         lab.rmmod("esp_ring_faulty")
-        faulty(rating=300, inflight=65536, timeout_ms=3000)
+        # it waits for a dozen, and is not to die of having to
+        faulty(rating=300, inflight=65536, timeout_ms=20000)
         lane_addresses(4)
         try:
             ts = [Lane(a, b, i) for i in range(4)]
