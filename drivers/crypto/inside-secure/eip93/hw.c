@@ -10,6 +10,7 @@
 #define EIP93_NUMBER		93
 /* Both FIFOs of the packet engine, in the unit that the in-tree driver uses. */
 #define EIP93_BUF_WORDS		128
+
 /**
  * eip93_hw_clocks_on - clocks on, reset released
  * @e: the device
