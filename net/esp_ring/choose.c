@@ -60,26 +60,17 @@ struct balance {
 };
 
 /**
- * esp_ring_queue_load - what a queue was offered of late
+ * esp_ring_queue_forget - let a queue's load get old
  * @q: the queue; its lock is held
- * @more: bytes that are offered to it now
+ * @elapsed: jiffies since that was done last
  *
- * What waits at one moment says little: senders make bursts. This sum forgets
- * half of itself in about a second.
- *
- * Return: bytes.
+ * See esp_ring_queue_load().
  */
-u64 esp_ring_queue_load(struct esp_ring_queue *q, unsigned int more)
+void esp_ring_queue_forget(struct esp_ring_queue *q, unsigned long elapsed)
 {
-	unsigned long elapsed = jiffies - q->load_at;
-
-	if (elapsed) {
-		q->load_at = jiffies;
-		q->load >>= min(elapsed / HZ, 63UL);
-		q->load = div_u64(q->load * HZ, HZ + elapsed % HZ);
-	}
-	q->load += more;
-	return q->load;
+	q->load_at += elapsed;
+	q->load >>= min(elapsed / HZ, 63UL);
+	q->load = div_u64(q->load * HZ, HZ + elapsed % HZ);
 }
 
 static u64 load_of(struct esp_ring_queue *q)

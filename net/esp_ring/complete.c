@@ -10,29 +10,6 @@
 #include "internal.h"
 #include "trace.h"
 
-/**
- * esp_ring_slot_answer - note the engine's answer to a packet
- * @slot: the slot
- * @cookie: of the packet
- * @err: 0 or a negative error
- *
- * Any context. Only the first answer to a packet that the engine holds counts.
- *
- * Return: whether this was it.
- */
-bool esp_ring_slot_answer(struct esp_ring_slot *slot, u32 cookie, int err)
-{
-	if (atomic_cmpxchg(&slot->token, cookie | ESP_RING_TOKEN_HELD,
-			   cookie | ESP_RING_TOKEN_CLAIMED) !=
-	    (int)(cookie | ESP_RING_TOKEN_HELD))
-		return false;
-
-	slot->err = err;
-	/* Pairs with the acquire in slot_answered(). */
-	atomic_set_release(&slot->token, cookie);
-	return true;
-}
-
 static bool slot_answered(const struct esp_ring_slot *slot)
 {
 	/* Pairs with the release in esp_ring_slot_answer(): err and the packet's
@@ -177,9 +154,14 @@ static int take(struct esp_ring_queue *q, struct list_head *list, int n,
 static int reap(struct esp_ring_queue *q, int budget)
 {
 	unsigned int bytes = 0;
+	u32 used;
 	int n;
 
 	spin_lock(&q->lock);
+	used = q->backlog_len[ESP_RING_PRIO_HIGH] +
+	       q->backlog_len[ESP_RING_PRIO_LOW] + q->inflight_len;
+	if (used > q->stats.high_water)
+		q->stats.high_water = used;
 	n = take(q, &q->inflight[ESP_RING_PRIO_HIGH], 0, budget, &bytes);
 	q->urgent_bytes -= bytes;
 	n = take(q, &q->inflight[ESP_RING_PRIO_LOW], n, budget, &bytes);
@@ -198,33 +180,33 @@ static int reap(struct esp_ring_queue *q, int budget)
 	return n;
 }
 
-/* Those of one SA that came one after the other are counted together. */
-static void count(struct esp_ring_queue *q, const struct esp_ring_done *done,
-		  const struct esp_ring_done *end)
+/*
+ * Finish the packets at the front that are of one SA: they are counted together,
+ * and so are their references. Returns how many.
+ */
+static int finish_run(struct esp_ring_queue *q, const struct esp_ring_done *done,
+		      int left)
 {
-	while (done < end) {
-		struct esp_ring_sa *sa = done->sa;
-		unsigned int packets = 0, bytes = 0;
+	struct esp_ring_sa *sa = done->sa;
+	unsigned int packets = 0, bytes = 0;
+	int n;
 
-		for (; done < end && done->sa == sa; done++) {
-			if (unlikely(done->err)) {
-				esp_ring_count_drop(sa, q, done->err == -EBADMSG ?
-						    ESP_RING_DROP_ICV :
-						    ESP_RING_DROP_ENGINE);
-				continue;
-			}
-			packets++;
-			bytes += done->len;
+	for (n = 0; n < left && done[n].sa == sa; n++) {
+		if (unlikely(done[n].err)) {
+			esp_ring_count_drop(sa, q, done[n].err == -EBADMSG ?
+					    ESP_RING_DROP_ICV :
+					    ESP_RING_DROP_ENGINE);
+			continue;
 		}
-		if (packets)
-			esp_ring_count_packets(sa, q, packets, bytes);
+		packets++;
+		bytes += done[n].len;
 	}
-}
+	if (packets)
+		esp_ring_count_packets(sa, q, packets, bytes);
 
-static void finish(const struct esp_ring_done *done)
-{
-	esp_ring_esp_finish(done->sa, done->skb, done->err);
-	esp_ring_sa_put(done->sa);
+	esp_ring_esp_finish(sa, done, n);
+	esp_ring_sa_put_many(sa, n);
+	return n;
 }
 
 /**
@@ -250,9 +232,8 @@ int esp_ring_napi_poll(struct napi_struct *napi, int budget)
 		ops->poll(q, budget);
 
 	n = reap(q, budget);
-	count(q, q->done, q->done + n);
-	for (i = 0; i < n; i++)
-		finish(&q->done[i]);
+	for (i = 0; i < n;)
+		i += finish_run(q, &q->done[i], n - i);
 
 	if (n < budget && napi_complete_done(napi, n) &&
 	    ops->arm && ops->arm(q))

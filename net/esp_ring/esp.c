@@ -31,12 +31,11 @@ struct esp_ring_iv_pool {
 
 static DEFINE_PER_CPU(struct esp_ring_iv_pool, iv_pool);
 
+/* BH off. */
 static void random_iv(u8 *iv, unsigned int len)
 {
-	struct esp_ring_iv_pool *pool;
+	struct esp_ring_iv_pool *pool = this_cpu_ptr(&iv_pool);
 
-	local_bh_disable();
-	pool = this_cpu_ptr(&iv_pool);
 	if (pool->left < len) {
 		get_random_bytes(pool->bytes, sizeof(pool->bytes));
 		pool->left = sizeof(pool->bytes);
@@ -44,7 +43,6 @@ static void random_iv(u8 *iv, unsigned int len)
 	pool->left -= len;
 	memcpy(iv, pool->bytes + pool->left, len);
 	memzero_explicit(pool->bytes + pool->left, len);
-	local_bh_enable();
 }
 
 /* Whether the engine that the SA is on now makes an IV of a nonce. */
@@ -87,7 +85,7 @@ static void write_iv(const struct esp_ring_sa *sa, struct sk_buff *skb,
  * @sa: the SA
  * @pkt: the packet, with a nonce, and no engine has touched it
  *
- * Any context but hard interrupts.
+ * BH off.
  */
 void esp_ring_esp_no_nonce(const struct esp_ring_sa *sa,
 			   const struct esp_ring_pkt *pkt)
@@ -95,17 +93,10 @@ void esp_ring_esp_no_nonce(const struct esp_ring_sa *sa,
 	random_iv(pkt->esp + sizeof(struct ip_esp_hdr), sa->params.iv_len);
 }
 
-/*
- * Make the packet one linear piece that nobody else reads, with room behind it.
- * The three exceptions are counted: they cost an allocation and a copy.
- */
-static int make_private(struct esp_ring_sa *sa, struct sk_buff *skb, int room)
+/* The three exceptions are counted: they cost an allocation and a copy. */
+static noinline int copy_private(struct esp_ring_sa *sa, struct sk_buff *skb,
+				 int more)
 {
-	int more = (int)(skb->data_len + room) - (int)(skb->end - skb->tail);
-
-	if (likely(!skb_is_nonlinear(skb) && !skb_cloned(skb) && more <= 0))
-		return 0;
-
 	if (skb_is_nonlinear(skb))
 		esp_ring_count(sa, linearised);
 	if (skb_cloned(skb))
@@ -121,6 +112,17 @@ static int make_private(struct esp_ring_sa *sa, struct sk_buff *skb, int room)
 	return skb_linearize(skb);
 }
 
+/* Make the packet one linear piece that nobody else reads, with room behind it. */
+static inline int make_private(struct esp_ring_sa *sa, struct sk_buff *skb,
+			       int room)
+{
+	int more = (int)(skb->data_len + room) - (int)(skb->end - skb->tail);
+
+	if (likely(!skb_is_nonlinear(skb) && !skb_cloned(skb) && more <= 0))
+		return 0;
+	return copy_private(sa, skb, more);
+}
+
 static int output_head(struct xfrm_state *x, struct sk_buff *skb,
 		       struct esp_info *esp)
 {
@@ -131,21 +133,12 @@ static int output_head(struct xfrm_state *x, struct sk_buff *skb,
 	return esp_output_head(x, skb, esp);
 }
 
-/**
- * esp_ring_esp_output - lay out a packet for encryption
- * @sa: the SA
- * @x: its xfrm_state
- * @skb: as xfrm_type.output gets it: data is the payload
- * @pkt: filled in
- *
- * On return data is the outer IP header. Nothing has been changed in a way that
- * software could not do again only if the return value is -EMSGSIZE or -ENOMEM;
- * the caller drops on every error.
- *
- * Return: 0 or a negative error, counted where it is the layer's.
+/*
+ * Lay out a packet for encryption; @pkt is filled in. Before, skb's data is the
+ * payload, as xfrm_type.output gets it; on return it is the outer IP header. BH off.
  */
-int esp_ring_esp_output(struct esp_ring_sa *sa, struct xfrm_state *x,
-			struct sk_buff *skb, struct esp_ring_pkt *pkt)
+static int lay_out_output(struct esp_ring_sa *sa, struct xfrm_state *x,
+			  struct sk_buff *skb, struct esp_ring_pkt *pkt)
 {
 	const struct esp_ring_sa_params *p = &sa->params;
 	struct esp_info esp = { .inplace = true };
@@ -179,24 +172,18 @@ int esp_ring_esp_output(struct esp_ring_sa *sa, struct xfrm_state *x,
 	return 0;
 }
 
-/**
- * esp_ring_esp_input - check and lay out a packet for decryption
- * @sa: the SA
- * @x: its xfrm_state
- * @skb: as xfrm_type.input gets it: data is the ESP header
- * @pkt: filled in
- *
- * Return: 0 or a negative error, counted.
- */
-int esp_ring_esp_input(struct esp_ring_sa *sa, struct xfrm_state *x,
-		       struct sk_buff *skb, struct esp_ring_pkt *pkt)
+/* Check and lay out a packet for decryption: skb's data is the ESP header. */
+static inline int lay_out_input(struct esp_ring_sa *sa, struct sk_buff *skb,
+				struct esp_ring_pkt *pkt)
 {
 	const struct esp_ring_sa_params *p = &sa->params;
 	int head = sizeof(struct ip_esp_hdr) + p->iv_len;
 	int clen = (int)skb->len - head - p->icv_len;
 
-	/* At least pad length and next header, and whole blocks of the cipher. */
-	if (clen < 2 || clen % p->block_len) {
+	/* At least pad length and next header, and whole blocks of the cipher, which
+	 * are of a power of two bytes.
+	 */
+	if (clen < 2 || clen & (p->block_len - 1)) {
 		esp_ring_count_drop(sa, NULL, ESP_RING_DROP_LENGTH);
 		return -EINVAL;
 	}
@@ -268,27 +255,20 @@ static int output_tail(struct xfrm_state *x, struct sk_buff *skb,
 	return esp_output_tail(x, skb, esp);
 }
 
-/**
- * esp_ring_esp_software - let the stack do a packet that was meant for an engine
- * @sa: the SA
- * @x: its xfrm_state
- * @skb: the packet, which no engine has touched
- * @pkt: what was found when it was laid out
- *
- * The stack lays a packet out as we do, up to the IV, which is its own business.
- * BH off or process context, under rcu_read_lock; no lock held.
- *
- * Return: as xfrm_type.output or .input.
+/*
+ * Let the stack do a packet that was meant for an engine, which has not touched
+ * it. The stack lays a packet out as we do, up to the IV, which is its own
+ * business. BH off, under rcu_read_lock; no lock held.
  */
-int esp_ring_esp_software(struct esp_ring_sa *sa, struct xfrm_state *x,
-			  struct sk_buff *skb, const struct esp_ring_pkt *pkt)
+static int run_in_software(struct esp_ring_sa *sa, struct xfrm_state *x,
+			   struct sk_buff *skb, const struct esp_ring_pkt *pkt)
 {
 	const struct esp_ring_sa_params *p = &sa->params;
 	struct esp_info esp = { .inplace = true, .nfrags = 1 };
 
 	esp_ring_count(sa, software);
 	if (p->dir == ESP_RING_DECRYPT)
-		return esp_ring_stack_input(x, skb);
+		return esp_ring_stack_type(x)->input(x, skb);
 
 	/* What the stack's IV is made of: never without it. */
 	esp.seqno = cpu_to_be64(XFRM_SKB_CB(skb)->seq.output.low |
@@ -299,7 +279,7 @@ int esp_ring_esp_software(struct esp_ring_sa *sa, struct xfrm_state *x,
 }
 
 /**
- * esp_ring_esp_software_resume - the same for a packet that has waited
+ * esp_ring_esp_software_resume - let the stack do a packet that has waited
  * @sa: the SA
  * @skb: the packet; consumed
  * @pkt: what was found when it was laid out
@@ -314,7 +294,7 @@ void esp_ring_esp_software_resume(struct esp_ring_sa *sa, struct sk_buff *skb,
 	int err;
 
 	rcu_read_lock();
-	err = esp_ring_esp_software(sa, x, skb, pkt);
+	err = run_in_software(sa, x, skb, pkt);
 	if (err == -EINPROGRESS)
 		goto out;
 	if (encrypt)
@@ -326,19 +306,117 @@ out:
 }
 
 /**
- * esp_ring_esp_finish - give a packet back to the stack
- * @sa: the SA
- * @skb: the packet; consumed
- * @err: 0, -EBADMSG, or another error: the stack drops and counts it
+ * esp_ring_esp_finish - give packets back to the stack
+ * @sa: the SA, of which all of them are
+ * @done: the packets; consumed. &esp_ring_done.err is 0, -EBADMSG, or another
+ *	error: the stack drops and counts it
+ * @n: how many
  *
- * BH off; no lock held: the packet may come back into the layer by another SA.
+ * BH off; no lock held: the packets may come back into the layer by another SA.
  */
-void esp_ring_esp_finish(struct esp_ring_sa *sa, struct sk_buff *skb, int err)
+void esp_ring_esp_finish(struct esp_ring_sa *sa, const struct esp_ring_done *done,
+			 int n)
 {
+	const struct esp_ring_done *end = done + n;
+
 	rcu_read_lock();
 	if (sa->params.dir == ESP_RING_ENCRYPT)
-		finish_output(sa, skb, err);
+		for (; done < end; done++)
+			finish_output(sa, done->skb, done->err);
 	else
-		finish_input(sa, skb, err);
+		for (; done < end; done++)
+			finish_input(sa, done->skb, done->err);
 	rcu_read_unlock();
+}
+
+/*
+ * xfrm does not compare the direction an SA is offloaded for with the way its
+ * packets go: whoever configures one wrongly, also in an unprivileged user
+ * namespace, may send by an inbound SA. Such a packet is for software; the queue
+ * of the other direction would hand it back to the wrong half of the stack.
+ */
+static bool has_engine(const struct esp_ring_sa *sa, enum esp_ring_dir dir)
+{
+	return sa && sa->params.dir == dir && rcu_access_pointer(sa->queue);
+}
+
+/**
+ * esp_ring_output - .output of our type
+ * @x: the state
+ * @skb: the packet, as xfrm_type.output gets it
+ *
+ * Process context or softirq.
+ *
+ * Return: -EINPROGRESS, and it is ours from then on; xfrm frees it on any other
+ * error. NET_XMIT_DROP is what esp4 itself returns when an asynchronous engine has
+ * no room: local senders slow down.
+ */
+int esp_ring_output(struct xfrm_state *x, struct sk_buff *skb)
+{
+	struct esp_ring_sa *sa;
+	struct esp_ring_pkt pkt;
+	int err;
+
+	rcu_read_lock();
+	sa = esp_ring_state_sa(x);
+	if (unlikely(!has_engine(sa, ESP_RING_ENCRYPT))) {
+		if (sa)
+			esp_ring_count(sa, software);
+		rcu_read_unlock();
+		return esp_ring_stack_type(x)->output(x, skb);
+	}
+
+	local_bh_disable();
+	err = lay_out_output(sa, x, skb, &pkt);
+	if (!err) {
+		err = esp_ring_enqueue(sa, skb, &pkt);
+		if (unlikely(err == -ENODEV))
+			err = run_in_software(sa, x, skb, &pkt);
+		else if (likely(!err))
+			err = -EINPROGRESS;
+		else if (err == -ENOBUFS)
+			err = NET_XMIT_DROP;
+	}
+	local_bh_enable();
+	rcu_read_unlock();
+
+	return err;
+}
+
+/**
+ * esp_ring_input - .input of our type
+ * @x: the state
+ * @skb: the packet, as xfrm_type.input gets it
+ *
+ * BH off.
+ *
+ * Return: the next header, or an error as above.
+ */
+int esp_ring_input(struct xfrm_state *x, struct sk_buff *skb)
+{
+	struct esp_ring_sa *sa;
+	struct esp_ring_pkt pkt;
+	int err;
+
+	lockdep_assert_in_softirq();
+	rcu_read_lock();
+	sa = esp_ring_state_sa(x);
+	if (unlikely(!has_engine(sa, ESP_RING_DECRYPT))) {
+		if (sa)
+			esp_ring_count(sa, software);
+		rcu_read_unlock();
+		return esp_ring_stack_type(x)->input(x, skb);
+	}
+
+	err = lay_out_input(sa, skb, &pkt);
+	if (!err) {
+		err = esp_ring_enqueue(sa, skb, &pkt);
+		if (unlikely(err == -ENODEV))
+			err = run_in_software(sa, x, skb, &pkt);
+		else if (likely(!err))
+			err = -EINPROGRESS;
+	}
+	rcu_read_unlock();
+
+	return err;
 }

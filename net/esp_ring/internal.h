@@ -141,6 +141,30 @@ struct esp_ring_slot {
 /* Somebody is writing the answer. */
 #define ESP_RING_TOKEN_CLAIMED	BIT(31)
 
+/**
+ * esp_ring_slot_answer - note the engine's answer to a packet
+ * @slot: the slot
+ * @cookie: of the packet
+ * @err: 0 or a negative error
+ *
+ * Any context. Only the first answer to a packet that the engine holds counts.
+ *
+ * Return: whether this was it.
+ */
+static inline bool esp_ring_slot_answer(struct esp_ring_slot *slot, u32 cookie,
+					int err)
+{
+	if (unlikely(atomic_cmpxchg(&slot->token, cookie | ESP_RING_TOKEN_HELD,
+				    cookie | ESP_RING_TOKEN_CLAIMED) !=
+		     (int)(cookie | ESP_RING_TOKEN_HELD)))
+		return false;
+
+	slot->err = err;
+	/* Pairs with the acquire in slot_answered(). */
+	atomic_set_release(&slot->token, cookie);
+	return true;
+}
+
 /* In ns; 0 for a packet from before the tracepoints were on. */
 static inline u64 esp_ring_slot_age(const struct esp_ring_slot *slot)
 {
@@ -175,15 +199,15 @@ enum esp_ring_qstate {
 /**
  * struct esp_ring_qstats - a queue's own counters, under its lock
  * @doorbells: calls of the engine's doorbell
- * @submitted: packets given to the engine
- * @completions: answers that were taken
+ * @completions: answers that were taken; with those in flight, packets that were
+ *	given to the engine
  * @passes: NAPI polls
  * @busy: submissions that the engine put off
- * @high_water: most packets at once, waiting and in the engine
+ * @high_water: most packets at once, waiting and in the engine; looked at before
+ *	packets are taken out, when there are most
  */
 struct esp_ring_qstats {
 	u64 doorbells;
-	u64 submitted;
 	u64 completions;
 	u64 passes;
 	u64 busy;
@@ -275,6 +299,20 @@ struct esp_ring_queue {
 	u64 __percpu *interrupts;
 	atomic_t spurious;
 };
+
+/**
+ * esp_ring_slot_release - make a slot free
+ * @q: the queue; its lock is held, BH off
+ * @slot: without packet, SA reference taken over by the caller
+ */
+static inline void esp_ring_slot_release(struct esp_ring_queue *q,
+					 struct esp_ring_slot *slot)
+{
+	slot->skb = NULL;
+	slot->sa = NULL;
+	/* The last used is the first to be used again: it is in the cache. */
+	list_move(&slot->list, &q->free);
+}
 
 /**
  * enum esp_ring_estate - life of an engine
@@ -459,24 +497,40 @@ unsigned int esp_ring_beside_rank(const struct esp_ring_beside *beside,
 
 /* xfrm.c */
 extern const struct xfrmdev_ops esp_ring_xfrmdev_ops;
-int esp_ring_stack_input(struct xfrm_state *x, struct sk_buff *skb);
+const struct xfrm_type *esp_ring_stack_type(const struct xfrm_state *x);
+
+static inline struct esp_ring_sa *esp_ring_state_sa(const struct xfrm_state *x)
+{
+	return (struct esp_ring_sa *)READ_ONCE(x->xso.offload_handle);
+}
 
 /* sa.c */
 struct esp_ring_sa *esp_ring_sa_create(struct xfrm_state *x,
 				       struct esp_ring_port *port,
 				       struct netlink_ext_ack *extack);
-void esp_ring_sa_put(struct esp_ring_sa *sa);
+void esp_ring_sa_put_many(struct esp_ring_sa *sa, unsigned int n);
+
+static inline void esp_ring_sa_put(struct esp_ring_sa *sa)
+{
+	esp_ring_sa_put_many(sa, 1);
+}
 
 /* esp.c */
-int esp_ring_esp_output(struct esp_ring_sa *sa, struct xfrm_state *x,
-			struct sk_buff *skb, struct esp_ring_pkt *pkt);
-int esp_ring_esp_input(struct esp_ring_sa *sa, struct xfrm_state *x,
-		       struct sk_buff *skb, struct esp_ring_pkt *pkt);
-int esp_ring_esp_software(struct esp_ring_sa *sa, struct xfrm_state *x,
-			  struct sk_buff *skb, const struct esp_ring_pkt *pkt);
+int esp_ring_input(struct xfrm_state *x, struct sk_buff *skb);
+int esp_ring_output(struct xfrm_state *x, struct sk_buff *skb);
 void esp_ring_esp_software_resume(struct esp_ring_sa *sa, struct sk_buff *skb,
 				  const struct esp_ring_pkt *pkt);
-void esp_ring_esp_finish(struct esp_ring_sa *sa, struct sk_buff *skb, int err);
+void esp_ring_esp_finish(struct esp_ring_sa *sa, const struct esp_ring_done *done,
+			 int n);
+
+/* One that no engine has touched, to be dropped by the stack. */
+static inline void esp_ring_esp_drop(struct esp_ring_sa *sa, struct sk_buff *skb)
+{
+	const struct esp_ring_done done = { .skb = skb, .err = -EIO };
+
+	esp_ring_esp_finish(sa, &done, 1);
+}
+
 void esp_ring_esp_no_nonce(const struct esp_ring_sa *sa,
 			   const struct esp_ring_pkt *pkt);
 
@@ -492,7 +546,6 @@ int esp_ring_enqueue(struct esp_ring_sa *sa, struct sk_buff *skb,
 bool esp_ring_slot_take(struct esp_ring_queue *q, struct esp_ring_sa *sa,
 			struct sk_buff *skb, const struct esp_ring_pkt *pkt,
 			ktime_t queued);
-void esp_ring_slot_release(struct esp_ring_queue *q, struct esp_ring_slot *slot);
 void esp_ring_feed(struct esp_ring_queue *q, bool ring);
 void esp_ring_queue_hold(struct esp_ring_queue *q);
 void esp_ring_queue_run(struct esp_ring_queue *q);
@@ -505,7 +558,6 @@ bool esp_ring_queue_wait_idle(struct esp_ring_queue *q, unsigned long timeout);
 int esp_ring_napi_poll(struct napi_struct *napi, int budget);
 void esp_ring_csd(void *info);
 void esp_ring_schedule_again(struct esp_ring_queue *q);
-bool esp_ring_slot_answer(struct esp_ring_slot *slot, u32 cookie, int err);
 
 /* watchdog.c */
 void esp_ring_watchdog(struct work_struct *work);
@@ -519,7 +571,28 @@ void esp_ring_engine_sa_gone(struct esp_ring_engine *engine, void *priv);
 void esp_ring_engine_fail_work(struct work_struct *work);
 
 /* choose.c */
-u64 esp_ring_queue_load(struct esp_ring_queue *q, unsigned int more);
+void esp_ring_queue_forget(struct esp_ring_queue *q, unsigned long elapsed);
+
+/**
+ * esp_ring_queue_load - what a queue was offered of late
+ * @q: the queue; its lock is held
+ * @more: bytes that are offered to it now
+ *
+ * What waits at one moment says little: senders make bursts. This sum forgets
+ * half of itself in about a second.
+ *
+ * Return: bytes.
+ */
+static inline u64 esp_ring_queue_load(struct esp_ring_queue *q, unsigned int more)
+{
+	unsigned long elapsed = jiffies - q->load_at;
+
+	if (unlikely(elapsed))
+		esp_ring_queue_forget(q, elapsed);
+	q->load += more;
+	return q->load;
+}
+
 struct esp_ring_engine *esp_ring_choose(const struct esp_ring_sa *sa, u64 tried,
 					const char **why);
 

@@ -47,12 +47,10 @@ static struct esp_ring_slot *next_waiting(struct esp_ring_queue *q)
  * Whether the limit lets a packet into the engine. What is urgent does not wait
  * for the others that are there, only for its own kind. Lock held.
  */
-static bool may_enter(const struct esp_ring_queue *q,
-		      const struct esp_ring_slot *slot)
+static bool may_enter(const struct esp_ring_queue *q, bool urgent)
 {
 	return dql_avail(&q->dql) >= 0 ||
-	       (slot->pkt.urgent &&
-		(!q->urgent_bytes || q->urgent_bytes < q->dql.limit));
+	       (urgent && (!q->urgent_bytes || q->urgent_bytes < q->dql.limit));
 }
 
 static void ring_doorbell(struct esp_ring_queue *q)
@@ -60,6 +58,64 @@ static void ring_doorbell(struct esp_ring_queue *q)
 	q->engine->ops->doorbell(q);
 	q->unrung = 0;
 	q->stats.doorbells++;
+}
+
+/*
+ * Give the engine one packet. -EBUSY: it stays where it is, and the engine asks
+ * for it again; 0 or another error: it is in flight, answered already in the
+ * second case, for the order is that of submission all the same. Lock held.
+ */
+static __always_inline int hand_over(struct esp_ring_queue *q,
+				     struct esp_ring_slot *slot,
+				     const struct esp_ring_sa *sa)
+{
+	u32 len = slot->pkt.len;
+	int err;
+
+	slot->pkt.sa_priv = sa->engine_priv;
+	slot->submitted = jiffies;
+	atomic_set(&slot->token, slot->pkt.cookie | ESP_RING_TOKEN_HELD);
+	err = q->engine->ops->submit(q, &slot->pkt);
+	if (unlikely(err == -EBUSY)) {
+		atomic_set(&slot->token, slot->pkt.cookie);
+		q->stats.busy++;
+		return err;
+	}
+
+	list_move_tail(&slot->list, &q->inflight[sa->prio]);
+	if (slot->pkt.urgent) {
+		q->urgent_bytes += len;
+		q->high_run++;
+	} else {
+		q->high_run = 0;
+	}
+	q->inflight_len++;
+	dql_queued(&q->dql, len);
+	if (unlikely(err)) {
+		esp_ring_slot_answer(slot, slot->pkt.cookie, err);
+		return err;
+	}
+	q->unrung++;
+	trace_esp_ring_submit(q, slot);
+	return 0;
+}
+
+/*
+ * After packets were handed over: the doorbell, where a batch is complete, the
+ * engine would run dry or @ring says so, and what looks after them. Lock held.
+ */
+static inline void kick(struct esp_ring_queue *q, bool ring, bool failed)
+{
+	const struct esp_ring_engine *engine = q->engine;
+
+	if (q->unrung &&
+	    (ring || q->unrung >= engine->batch ||
+	     q->inflight_len - q->unrung < 2 * engine->batch))
+		ring_doorbell(q);
+	if (q->inflight_len && !q->watchdog_on)
+		esp_ring_watchdog_arm(q);
+	if (unlikely(failed))
+		esp_ring_schedule(q);
 }
 
 /**
@@ -70,81 +126,37 @@ static void ring_doorbell(struct esp_ring_queue *q)
  */
 void esp_ring_feed(struct esp_ring_queue *q, bool ring)
 {
-	const struct esp_ring_engine *engine = q->engine;
 	bool failed = false;
 
 	while (q->state == ESP_RING_Q_RUNNING) {
 		struct esp_ring_slot *slot = next_waiting(q);
-		u32 len;
+		u8 prio;
 		int err;
 
-		if (!slot || !may_enter(q, slot))
+		if (!slot || !may_enter(q, slot->pkt.urgent))
 			break;
 
-		len = slot->pkt.len;
-		slot->pkt.sa_priv = slot->sa->engine_priv;
-		slot->submitted = jiffies;
-		atomic_set(&slot->token, slot->pkt.cookie | ESP_RING_TOKEN_HELD);
-		err = engine->ops->submit(q, &slot->pkt);
-		if (err == -EBUSY) {
-			/* Back to waiting; the engine asks for it again. */
-			atomic_set(&slot->token, slot->pkt.cookie);
-			q->stats.busy++;
+		prio = slot->sa->prio;
+		err = hand_over(q, slot, slot->sa);
+		if (err == -EBUSY)
 			break;
-		}
-
-		list_move_tail(&slot->list, &q->inflight[slot->sa->prio]);
-		if (slot->pkt.urgent) {
-			q->urgent_bytes += len;
-			q->high_run++;
-		} else {
-			q->high_run = 0;
-		}
-		q->backlog_bytes[slot->sa->prio] -= len;
-		q->backlog_len[slot->sa->prio]--;
-		q->inflight_len++;
-		dql_queued(&q->dql, len);
-		if (err) {
-			/* Through the list all the same: order is kept. */
-			esp_ring_slot_answer(slot, slot->pkt.cookie, err);
-			failed = true;
-			continue;
-		}
-		q->stats.submitted++;
-		q->unrung++;
-		trace_esp_ring_submit(q, slot);
+		q->backlog_bytes[prio] -= slot->pkt.len;
+		q->backlog_len[prio]--;
+		failed |= err;
 	}
-
-	if (q->unrung &&
-	    (ring || q->unrung >= engine->batch ||
-	     q->inflight_len - q->unrung < 2 * engine->batch))
-		ring_doorbell(q);
-	if (q->inflight_len)
-		esp_ring_watchdog_arm(q);
-	if (failed)
-		esp_ring_schedule(q);
+	kick(q, ring, failed);
 }
 
-/**
- * esp_ring_slot_take - put a packet at the end of its list
- * @q: the queue; its lock is held, BH off
- * @sa: the packet's SA; the slot gets a reference of its own
- * @skb: the packet; on success the queue's
- * @pkt: what esp.c found
- * @queued: when the packet came to the layer
- *
- * Return: false if the queue is full.
- */
-bool esp_ring_slot_take(struct esp_ring_queue *q, struct esp_ring_sa *sa,
-			struct sk_buff *skb, const struct esp_ring_pkt *pkt,
-			ktime_t queued)
+/* A slot for a packet, still on the free list, or NULL. Lock held. */
+static __always_inline struct esp_ring_slot *
+fill_slot(struct esp_ring_queue *q, struct esp_ring_sa *sa, struct sk_buff *skb,
+	  const struct esp_ring_pkt *pkt, ktime_t queued)
 {
 	struct esp_ring_slot *slot;
-	u32 used;
 
 	slot = list_first_entry_or_null(&q->free, struct esp_ring_slot, list);
-	if (!slot || q->backlog_bytes[sa->prio] + pkt->len > backlog_limit(q))
-		return false;
+	if (unlikely(!slot))
+		return NULL;
 
 	refcount_inc(&sa->ref);
 	slot->sa = sa;
@@ -162,29 +174,88 @@ bool esp_ring_slot_take(struct esp_ring_queue *q, struct esp_ring_sa *sa,
 	slot->pkt.urgent = sa->prio == ESP_RING_PRIO_HIGH;
 	slot->pkt.cookie = (slot->pkt.cookie & ESP_RING_COOKIE_SLOT) |
 			   ((slot->pkt.cookie + BIT(16)) & ESP_RING_COOKIE_GEN);
-	atomic_set(&slot->token, slot->pkt.cookie);
-	list_move_tail(&slot->list, &q->backlog[sa->prio]);
-	q->backlog_bytes[sa->prio] += pkt->len;
-	q->backlog_len[sa->prio]++;
+	return slot;
+}
 
-	used = q->backlog_len[ESP_RING_PRIO_HIGH] +
-	       q->backlog_len[ESP_RING_PRIO_LOW] + q->inflight_len;
-	if (used > q->stats.high_water)
-		q->stats.high_water = used;
-	return true;
+static inline bool has_room(const struct esp_ring_queue *q, u8 prio, u32 len)
+{
+	return q->backlog_bytes[prio] + len <= backlog_limit(q);
+}
+
+/* At the end of its list. Lock held. */
+static inline void let_wait(struct esp_ring_queue *q, struct esp_ring_slot *slot,
+			    u8 prio)
+{
+	atomic_set(&slot->token, slot->pkt.cookie);
+	list_move_tail(&slot->list, &q->backlog[prio]);
+	q->backlog_bytes[prio] += slot->pkt.len;
+	q->backlog_len[prio]++;
 }
 
 /**
- * esp_ring_slot_release - make a slot free
+ * esp_ring_slot_take - put a packet at the end of its list
  * @q: the queue; its lock is held, BH off
- * @slot: without packet, SA reference taken over by the caller
+ * @sa: the packet's SA; the slot gets a reference of its own
+ * @skb: the packet; on success the queue's
+ * @pkt: what esp.c found
+ * @queued: when the packet came to the layer
+ *
+ * Return: false if the queue is full.
  */
-void esp_ring_slot_release(struct esp_ring_queue *q, struct esp_ring_slot *slot)
+bool esp_ring_slot_take(struct esp_ring_queue *q, struct esp_ring_sa *sa,
+			struct sk_buff *skb, const struct esp_ring_pkt *pkt,
+			ktime_t queued)
 {
-	slot->skb = NULL;
-	slot->sa = NULL;
-	/* The last used is the first to be used again: it is in the cache. */
-	list_move(&slot->list, &q->free);
+	struct esp_ring_slot *slot;
+
+	if (!has_room(q, sa->prio, pkt->len))
+		return false;
+	slot = fill_slot(q, sa, skb, pkt, queued);
+	if (!slot)
+		return false;
+	let_wait(q, slot, sa->prio);
+	return true;
+}
+
+/*
+ * To the engine at once where nothing waits and the limit allows it: a list would
+ * be joined only to be left again. Behind others that wait a packet stays until
+ * one that is in the engine has been taken out, or the engine asks. Lock held.
+ *
+ * Return: false if the queue is full.
+ */
+static __always_inline bool take_packet(struct esp_ring_queue *q,
+					struct esp_ring_sa *sa,
+					struct sk_buff *skb,
+					const struct esp_ring_pkt *pkt,
+					ktime_t queued)
+{
+	bool urgent = sa->prio == ESP_RING_PRIO_HIGH;
+	bool wait = q->state != ESP_RING_Q_RUNNING ||
+		    q->backlog_len[ESP_RING_PRIO_HIGH] ||
+		    q->backlog_len[ESP_RING_PRIO_LOW] ||
+		    !may_enter(q, urgent);
+	struct esp_ring_slot *slot;
+	int err;
+
+	if (wait && !has_room(q, sa->prio, pkt->len))
+		return false;
+	slot = fill_slot(q, sa, skb, pkt, queued);
+	if (unlikely(!slot))
+		return false;
+
+	if (wait) {
+		let_wait(q, slot, sa->prio);
+		if (unlikely(urgent || !q->inflight_len))
+			esp_ring_feed(q, false);
+		return true;
+	}
+
+	err = hand_over(q, slot, sa);
+	if (unlikely(err == -EBUSY))
+		let_wait(q, slot, sa->prio);
+	kick(q, false, err && err != -EBUSY);
+	return true;
 }
 
 /*
@@ -224,7 +295,7 @@ void esp_ring_queue_settle(struct esp_ring_queue *q,
  * @skb: the packet, the queue's on success
  * @pkt: what esp.c found
  *
- * Any context but hard interrupts, under rcu_read_lock.
+ * BH off, under rcu_read_lock.
  *
  * Return: 0; -ENOBUFS: the queue is full; -EMSGSIZE: more than the engine takes;
  * both counted, the packet is to be dropped; -ENODEV: the SA has no engine.
@@ -245,16 +316,16 @@ int esp_ring_enqueue(struct esp_ring_sa *sa, struct sk_buff *skb,
 		q = rcu_dereference(sa->queue);
 		if (!q)
 			return -ENODEV;
-		spin_lock_bh(&q->lock);
+		spin_lock(&q->lock);
 		if (likely(rcu_access_pointer(sa->queue) == q))
 			break;
 		/* It moved to another queue while we waited for the lock. */
-		spin_unlock_bh(&q->lock);
+		spin_unlock(&q->lock);
 	}
 
 	max_len = q->engine->caps.max_len;
 	if (unlikely(max_len && pkt->len > max_len)) {
-		spin_unlock_bh(&q->lock);
+		spin_unlock(&q->lock);
 		esp_ring_count_drop(sa, q, ESP_RING_DROP_LENGTH);
 		return -EMSGSIZE;
 	}
@@ -262,12 +333,10 @@ int esp_ring_enqueue(struct esp_ring_sa *sa, struct sk_buff *skb,
 	if (!q->inflight_len)
 		choose_home(q);
 	esp_ring_queue_load(q, pkt->len);
-	taken = esp_ring_slot_take(q, sa, skb, pkt, now);
-	if (taken)
-		esp_ring_feed(q, false);
-	else
+	taken = take_packet(q, sa, skb, pkt, now);
+	if (unlikely(!taken))
 		esp_ring_count_drop(sa, q, ESP_RING_DROP_FULL);
-	spin_unlock_bh(&q->lock);
+	spin_unlock(&q->lock);
 
 	return taken ? 0 : -ENOBUFS;
 }
@@ -390,7 +459,7 @@ void esp_ring_queue_purge(struct esp_ring_queue *q)
 			spin_unlock(&q->lock);
 
 			esp_ring_count_drop(sa, q, ESP_RING_DROP_REBIND);
-			esp_ring_esp_finish(sa, skb, -EIO);
+			esp_ring_esp_drop(sa, skb);
 			esp_ring_sa_put(sa);
 		}
 	}

@@ -163,7 +163,7 @@ static void switch_queue(struct esp_ring_sa *sa, struct esp_ring_engine *engine,
 
 	while ((skb = __skb_dequeue(&dropped))) {
 		esp_ring_count_drop(sa, from, ESP_RING_DROP_REBIND);
-		esp_ring_esp_finish(sa, skb, -EIO);
+		esp_ring_esp_drop(sa, skb);
 	}
 	local_bh_enable();
 }

@@ -187,14 +187,15 @@ static void sa_release(struct work_struct *work)
 }
 
 /**
- * esp_ring_sa_put - drop a reference
+ * esp_ring_sa_put_many - drop references
  * @sa: the SA; the last reference frees it, in process context later
+ * @n: how many
  *
  * Any context but hard interrupts.
  */
-void esp_ring_sa_put(struct esp_ring_sa *sa)
+void esp_ring_sa_put_many(struct esp_ring_sa *sa, unsigned int n)
 {
-	if (refcount_dec_and_test(&sa->ref))
+	if (refcount_sub_and_test(n, &sa->ref))
 		queue_work(esp_ring_wq, &sa->release);
 }
 

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Between xfrm and the layer: states are added and freed, and their type's
- * input and output are ours.
+ * Between xfrm and the layer: states are added and freed, and get a type whose
+ * input and output are ours (esp.c).
  *
  * Why x->type and not type_offload->xmit: .output may answer -EINPROGRESS on
  * every route, whatever device is below. type_offload->xmit cannot: on devices
@@ -18,101 +18,15 @@ enum { V4, V6, NR_FAMILIES };
 /* The stack's own types: one for each family, registered by esp4 and esp6. */
 static const struct xfrm_type *stack_types[NR_FAMILIES];
 
-static const struct xfrm_type *stack_type(const struct xfrm_state *x)
+/**
+ * esp_ring_stack_type - the type that a state would have without us
+ * @x: a state that is offloaded
+ *
+ * Return: what esp4 or esp6 has registered.
+ */
+const struct xfrm_type *esp_ring_stack_type(const struct xfrm_state *x)
 {
 	return READ_ONCE(stack_types[x->props.family == AF_INET6 ? V6 : V4]);
-}
-
-/**
- * esp_ring_stack_input - what .input would do without us
- * @x: a state that is offloaded
- * @skb: as xfrm_type.input gets it
- *
- * Return: as xfrm_type.input.
- */
-int esp_ring_stack_input(struct xfrm_state *x, struct sk_buff *skb)
-{
-	return stack_type(x)->input(x, skb);
-}
-
-static struct esp_ring_sa *state_sa(const struct xfrm_state *x)
-{
-	return (struct esp_ring_sa *)READ_ONCE(x->xso.offload_handle);
-}
-
-/*
- * xfrm does not compare the direction an SA is offloaded for with the way its
- * packets go: whoever configures one wrongly, also in an unprivileged user
- * namespace, may send by an inbound SA. Such a packet is for software; the queue
- * of the other direction would hand it back to the wrong half of the stack.
- */
-static bool has_engine(const struct esp_ring_sa *sa, enum esp_ring_dir dir)
-{
-	return sa && sa->params.dir == dir && rcu_access_pointer(sa->queue);
-}
-
-/*
- * .output: process context or softirq. Ours from -EINPROGRESS on; xfrm frees the
- * packet on any other error. NET_XMIT_DROP is what esp4 itself returns when an
- * asynchronous engine has no room: local senders slow down.
- */
-static int esp_ring_output(struct xfrm_state *x, struct sk_buff *skb)
-{
-	struct esp_ring_pkt pkt;
-	struct esp_ring_sa *sa;
-	int err;
-
-	rcu_read_lock();
-	sa = state_sa(x);
-	if (unlikely(!has_engine(sa, ESP_RING_ENCRYPT))) {
-		if (sa)
-			esp_ring_count(sa, software);
-		rcu_read_unlock();
-		return stack_type(x)->output(x, skb);
-	}
-
-	err = esp_ring_esp_output(sa, x, skb, &pkt);
-	if (!err) {
-		err = esp_ring_enqueue(sa, skb, &pkt);
-		if (unlikely(err == -ENODEV))
-			err = esp_ring_esp_software(sa, x, skb, &pkt);
-		else if (likely(!err))
-			err = -EINPROGRESS;
-		else if (err == -ENOBUFS)
-			err = NET_XMIT_DROP;
-	}
-	rcu_read_unlock();
-
-	return err;
-}
-
-/* .input: softirq. The result is the next header, or an error as above. */
-static int esp_ring_input(struct xfrm_state *x, struct sk_buff *skb)
-{
-	struct esp_ring_pkt pkt;
-	struct esp_ring_sa *sa;
-	int err;
-
-	rcu_read_lock();
-	sa = state_sa(x);
-	if (unlikely(!has_engine(sa, ESP_RING_DECRYPT))) {
-		if (sa)
-			esp_ring_count(sa, software);
-		rcu_read_unlock();
-		return stack_type(x)->input(x, skb);
-	}
-
-	err = esp_ring_esp_input(sa, x, skb, &pkt);
-	if (!err) {
-		err = esp_ring_enqueue(sa, skb, &pkt);
-		if (unlikely(err == -ENODEV))
-			err = esp_ring_esp_software(sa, x, skb, &pkt);
-		else if (likely(!err))
-			err = -EINPROGRESS;
-	}
-	rcu_read_unlock();
-
-	return err;
 }
 
 /*
@@ -121,7 +35,7 @@ static int esp_ring_input(struct xfrm_state *x, struct sk_buff *skb)
  */
 static void esp_ring_destroy(struct xfrm_state *x)
 {
-	const struct xfrm_type *type = stack_type(x);
+	const struct xfrm_type *type = esp_ring_stack_type(x);
 
 	type->destructor(x);
 	module_put(type->owner);
@@ -261,7 +175,7 @@ static int esp_ring_xdo_state_add(struct net_device *dev, struct xfrm_state *x,
 static void esp_ring_xdo_state_delete(struct net_device *dev,
 				      struct xfrm_state *x)
 {
-	struct esp_ring_sa *sa = state_sa(x);
+	struct esp_ring_sa *sa = esp_ring_state_sa(x);
 
 	if (sa)
 		esp_ring_leave(sa);
@@ -273,7 +187,7 @@ static void esp_ring_xdo_state_delete(struct net_device *dev,
  */
 static void esp_ring_xdo_state_free(struct net_device *dev, struct xfrm_state *x)
 {
-	struct esp_ring_sa *sa = state_sa(x);
+	struct esp_ring_sa *sa = esp_ring_state_sa(x);
 
 	if (!sa)
 		return;
