@@ -37,8 +37,11 @@
 #define EIP93_AUTHS		3
 #define EIP93_MAX_ALGS		(EIP93_CIPHERS * EIP93_AUTHS)
 
+struct eip93;
+
 /**
  * struct eip93_sa - the layer's handle of an SA
+ * @e: the device
  * @record: first of its records in &eip93.sa_pool
  * @nr_records: how many
  * @nr_descs: descriptors of a packet
@@ -57,6 +60,7 @@
  * @hash_dma: record that hashes, with @esn
  */
 struct eip93_sa {
+	struct eip93 *e;
 	unsigned int record;
 	u8 nr_records;
 	u8 nr_descs;
@@ -80,7 +84,7 @@ struct eip93_sa {
  * @data: ESP header as the engine sees it, on a multiple of 4
  * @dma: its bus address
  * @stat: &eip93_desc.ctrl of the result
- * @slot: index in the rings, and of the state record
+ * @slot: with ESN, the state record that gets the digest
  * @shift: how far @data is before &esp_ring_pkt.esp
  * @saved: what was in the @shift bytes
  * @icv: first word of an inbound ICV, where the high sequence number is now
@@ -101,17 +105,17 @@ struct eip93_req {
 
 /**
  * struct eip93_queue - one direction
- * @q: the layer's; NULL until its first packet
+ * @q: the layer's; NULL until there is an SA
  * @req: descriptors on their way, at counter modulo @size
  * @size: of @req, a power of two
  * @share: of them that may be used: what keeps one direction from filling the
  *	ring that is the other's too
  * @head: submitted; ring.submit_lock
- * @unaligned: packets that had to be moved; ring.submit_lock
+ * @unaligned: packets that had to be moved; the submitter's
  * @done: the engine is done with them; ring.result_lock
  * @finish_lock: protects what follows
  * @tail: finished, counts like @head and @done
- * @stat: errors of the descriptors of a packet so far
+ * @stat: errors of a packet's first descriptor
  * @packets: answered
  * @auth_errors: of those with a wrong ICV
  * @engine_errors: of those that the engine could not do
@@ -161,16 +165,16 @@ enum eip93_run {
  * @rdr_dma: bus address of @rdr
  * @state_dma: bus address of @state
  * @dir: direction of each descriptor
- * @run: &enum eip93_run; written with both locks held, one after the other
+ * @run: &enum eip93_run; see eip93_ring_set_run()
  * @submit_lock: protects what follows
  * @head: descriptors written
  * @rung: descriptors that the engine was told of
  * @hurry: @head after the last descriptor that was urgent
  * @doorbells: writes of CD_COUNT
- * @high_water: most descriptors at once
  * @result_lock: protects what follows
  * @tail: results taken, counts like @head
  * @acks: writes of RD_COUNT
+ * @high_water: most descriptors at once, looked at before results are taken
  * @thresh: what the interrupt's threshold is set to
  * @timed: and the timeout to @window_exp
  * @thresh_writes: how often it was changed
@@ -200,11 +204,11 @@ struct eip93_ring {
 	unsigned int rung;
 	unsigned int hurry;
 	unsigned long doorbells;
-	unsigned int high_water;
 
 	spinlock_t result_lock ____cacheline_aligned_in_smp;
 	unsigned int tail;
 	unsigned long acks;
+	unsigned int high_water;
 	unsigned int thresh;
 	bool timed;
 	unsigned long thresh_writes;
@@ -315,8 +319,8 @@ void eip93_hw_clocks_off(struct eip93 *e);
 /* ring.c */
 int eip93_ring_init(struct eip93 *e, unsigned int size);
 void eip93_ring_set_run(struct eip93 *e, enum eip93_run run);
-int eip93_ring_add(struct eip93 *e, const struct eip93_req *from,
-		   enum eip93_run run);
+void eip93_ring_add(struct eip93 *e, struct eip93_queue *eq,
+		    struct eip93_req *req);
 void eip93_ring_doorbell(struct eip93 *e);
 unsigned int eip93_ring_drain(struct eip93 *e);
 bool eip93_ring_has_result(const struct eip93 *e);
@@ -341,8 +345,8 @@ void eip93_sa_free(struct eip93 *e, struct eip93_sa *sa);
 /* pkt.c */
 int eip93_pkt_submit(struct eip93 *e, struct esp_ring_pkt *pkt,
 		     enum eip93_run run);
-bool eip93_pkt_finish(struct eip93 *e, struct eip93_queue *eq, u32 *cookie,
-		      int *err);
+int eip93_pkt_finish(struct eip93 *e, struct eip93_queue *eq,
+		     struct esp_ring_queue *q, int budget, int *err);
 void eip93_pkt_unmap(struct eip93 *e, const struct eip93_req *req);
 int eip93_submit(struct esp_ring_queue *q, struct esp_ring_pkt *pkt);
 void eip93_doorbell(struct esp_ring_queue *q);

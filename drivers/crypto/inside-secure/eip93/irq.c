@@ -188,7 +188,7 @@ void eip93_irq_hurry(struct eip93 *e)
 		return;
 	spin_lock(&r->result_lock);
 	/* Still timed: results that wait may be the last for a while. */
-	if (r->timed && r->run >= EIP93_DRAINING)
+	if (r->timed && READ_ONCE(r->run) >= EIP93_DRAINING)
 		set_thresh(e, 0, true);
 	spin_unlock(&r->result_lock);
 }
@@ -323,7 +323,7 @@ bool eip93_arm(struct esp_ring_queue *q)
 
 	spin_lock(&r->result_lock);
 	clear_bit(dir, &r->pollers);
-	if (!r->pollers && r->run >= EIP93_DRAINING) {
+	if (!r->pollers && READ_ONCE(r->run) >= EIP93_DRAINING) {
 		more = eip93_ring_has_result(e);
 		if (!more)
 			moderate(e);

@@ -57,9 +57,12 @@ static int eip93_add_sa(struct esp_ring_engine *engine,
 {
 	struct eip93 *e = esp_ring_engine_priv(engine);
 	struct eip93_sa *sa;
+	int dir;
 
 	/* SAs come before registration returns. */
 	WRITE_ONCE(e->engine, engine);
+	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++)
+		WRITE_ONCE(e->queue[dir].q, esp_ring_engine_queue(engine, dir));
 	sa = eip93_sa_new(e, params, extack);
 	if (IS_ERR(sa))
 		return PTR_ERR(sa);

@@ -26,13 +26,15 @@ static u8 *icv_of(const struct eip93_req *req)
  * for the time that the engine has it: the cheapest copy there is, as it is in
  * the cache both times.
  */
-static void align(struct eip93_req *req, struct esp_ring_pkt *pkt)
+static inline void align(struct eip93_queue *eq, struct eip93_req *req,
+			 struct esp_ring_pkt *pkt)
 {
 	req->shift = (unsigned long)pkt->esp % EIP93_ALIGN;
 	req->data = pkt->esp - req->shift;
 	if (likely(!req->shift))
 		return;
 
+	eq->unaligned++;
 	memcpy(req->saved, req->data, req->shift);
 	memmove(req->data, pkt->esp, pkt->len);
 }
@@ -58,49 +60,58 @@ void eip93_pkt_unmap(struct eip93 *e, const struct eip93_req *req)
 	dma_unmap_single(e->dev, req->dma, req->pkt->len, DMA_BIDIRECTIONAL);
 }
 
+static __always_inline int submit(struct eip93 *e, const struct eip93_sa *sa,
+				  struct esp_ring_pkt *pkt, enum eip93_run run)
+{
+	struct eip93_queue *eq = &e->queue[sa->dir];
+	unsigned int last = eq->head + sa->nr_descs - 1;
+	struct eip93_req *req = &eq->req[last & (eq->size - 1)];
+
+	/* Before anything is written. Who changes it waits for us. */
+	if (unlikely(READ_ONCE(e->ring.run) != run))
+		return -EBUSY;
+	/* Pairs with the release in eip93_pkt_finish(): the entry is free. */
+	if (unlikely(last - smp_load_acquire(&eq->tail) >= eq->share))
+		return -EBUSY;
+
+	req->pkt = pkt;
+	req->sa = sa;
+	align(eq, req, pkt);
+	if (unlikely(sa->counter))
+		memcpy(req->iv, req->data + EIP93_ESP_HDR, sizeof(req->iv));
+	if (unlikely(sa->esn)) {
+		memcpy(&req->icv, icv_of(req), sizeof(req->icv));
+		memcpy(icv_of(req), &pkt->seq_hi, sizeof(pkt->seq_hi));
+	}
+
+	req->dma = dma_map_single(e->dev, req->data, pkt->len, DMA_BIDIRECTIONAL);
+	if (likely(!dma_mapping_error(e->dev, req->dma))) {
+		eip93_ring_add(e, eq, req);
+		return 0;
+	}
+
+	if (sa->esn)
+		memcpy(icv_of(req), &req->icv, sizeof(req->icv));
+	unalign(req);
+	return -ENOMEM;
+}
+
 /**
  * eip93_pkt_submit - give a packet to the engine, without doorbell
  * @e: the device
  * @pkt: the packet
- * @run: as for eip93_ring_add()
+ * @run: whose it is: %EIP93_RUNNING for the layer's, %EIP93_TESTING
  *
- * BH off.
+ * BH off; one caller at a time for each direction. What is kept of the packet is
+ * written where it stays, before anybody else looks there.
  *
- * Return: 0; -EBUSY; -ENOMEM if it cannot be mapped.
+ * Return: 0; -EBUSY if the direction has used its share, or the ring does not
+ * take such packets now; -ENOMEM if it cannot be mapped.
  */
 int eip93_pkt_submit(struct eip93 *e, struct esp_ring_pkt *pkt,
 		     enum eip93_run run)
 {
-	const struct eip93_sa *sa = pkt->sa_priv;
-	struct eip93_req req;
-	int err;
-
-	req.pkt = pkt;
-	req.sa = sa;
-	req.stat = 0;
-	align(&req, pkt);
-	if (sa->counter)
-		memcpy(req.iv, req.data + EIP93_ESP_HDR, sizeof(req.iv));
-	if (sa->esn) {
-		memcpy(&req.icv, icv_of(&req), sizeof(req.icv));
-		memcpy(icv_of(&req), &pkt->seq_hi, sizeof(pkt->seq_hi));
-	}
-
-	req.dma = dma_map_single(e->dev, req.data, pkt->len, DMA_BIDIRECTIONAL);
-	if (unlikely(dma_mapping_error(e->dev, req.dma))) {
-		err = -ENOMEM;
-		goto undo;
-	}
-	err = eip93_ring_add(e, &req, run);
-	if (likely(!err))
-		return 0;
-
-	eip93_pkt_unmap(e, &req);
-undo:
-	if (sa->esn)
-		memcpy(icv_of(&req), &req.icv, sizeof(req.icv));
-	unalign(&req);
-	return err;
+	return submit(e, pkt->sa_priv, pkt, run);
 }
 
 static u32 to_wire(const struct eip93_sa *sa, u32 word)
@@ -108,22 +119,11 @@ static u32 to_wire(const struct eip93_sa *sa, u32 word)
 	return sa->swap ? (__force u32)cpu_to_be32(word) : word;
 }
 
-/* The state record of the descriptor that hashed; @req is the last one. */
-static const struct eip93_state *hash_state(const struct eip93 *e,
-					    const struct eip93_req *req)
-{
-	unsigned int slot = req->slot;
-
-	if (req->sa->crypt && req->sa->dir == ESP_RING_DECRYPT)
-		slot = (slot - 1) & (e->ring.size - 1);
-	return &e->ring.state[slot];
-}
-
 /* With ESN the digest is not in the packet but in the state record. */
 static int finish_esn(struct eip93 *e, const struct eip93_req *req)
 {
 	const struct eip93_sa *sa = req->sa;
-	const struct eip93_state *state = hash_state(e, req);
+	const struct eip93_state *state = &e->ring.state[req->slot];
 	u32 digest[EIP93_ICV_MAX / sizeof(u32)];
 	u8 *icv = icv_of(req);
 	unsigned int i;
@@ -139,16 +139,16 @@ static int finish_esn(struct eip93 *e, const struct eip93_req *req)
 	return crypto_memneq(icv, digest, sa->icv_len) ? -EBADMSG : 0;
 }
 
-/* Without it the engine has compared the ICV, or written it behind the rest. */
-static void finish_icv(const struct eip93_req *req)
+/*
+ * Without it the engine has compared the ICV, or written it behind the rest, where
+ * the layer has padded to whole words.
+ */
+static void swap_icv(const struct eip93_req *req)
 {
 	const struct eip93_sa *sa = req->sa;
 	u32 *icv = (u32 *)icv_of(req);
 	unsigned int i;
 
-	/* Outbound the layer has padded to whole words. */
-	if (sa->dir == ESP_RING_DECRYPT || !sa->swap)
-		return;
 	for (i = 0; i < sa->icv_len / sizeof(u32); i++)
 		icv[i] = to_wire(sa, icv[i]);
 }
@@ -162,52 +162,65 @@ static int finish_error(struct eip93_queue *eq, u32 stat)
 	return -EIO;
 }
 
-/**
- * eip93_pkt_finish - finish the next packet that the engine is done with
- * @e: the device
- * @eq: the direction; finish_lock is held
- * @cookie: of the packet, which is not ours any more
- * @err: what became of it
- *
- * Return: false if there is none.
- */
-bool eip93_pkt_finish(struct eip93 *e, struct eip93_queue *eq, u32 *cookie,
-		      int *err)
+/* Undo what the engine needed; what became of the packet. */
+static inline int finish(struct eip93 *e, struct eip93_queue *eq,
+			 const struct eip93_req *req, u32 stat)
 {
-	/* Pairs with the release in eip93_ring_drain(): stat is there, too. */
-	unsigned int done = smp_load_acquire(&eq->done);
-	unsigned int tail = eq->tail;
-	struct eip93_req *req;
-
-	for (;; tail++) {
-		if (tail == done) {
-			eq->tail = tail;
-			return false;
-		}
-		req = &eq->req[tail & (eq->size - 1)];
-		eq->stat |= req->stat & (EIP93_CTRL_ERRORS |
-					 EIP93_CTRL_EXT_CODE);
-		if (req->pkt)
-			break;
-	}
+	const struct eip93_sa *sa = req->sa;
+	int err = 0;
 
 	eip93_pkt_unmap(e, req);
-	*cookie = req->pkt->cookie;
-	*err = 0;
-	if (unlikely(eq->stat))
-		*err = finish_error(eq, eq->stat);
-	else if (req->sa->esn)
-		*err = finish_esn(e, req);
-	else
-		finish_icv(req);
+	if (unlikely(stat))
+		err = finish_error(eq, stat);
+	else if (sa->esn)
+		err = finish_esn(e, req);
+	else if (sa->dir == ESP_RING_ENCRYPT && sa->swap)
+		swap_icv(req);
 	unalign(req);
-	if (unlikely(*err == -EBADMSG))
+	if (unlikely(err == -EBADMSG))
 		eq->auth_errors++;
-	eq->packets++;
-	eq->stat = 0;
-	/* Pairs with the acquire in eip93_ring_add(). */
-	smp_store_release(&eq->tail, tail + 1);
-	return true;
+	return err;
+}
+
+/**
+ * eip93_pkt_finish - finish packets that the engine is done with
+ * @e: the device
+ * @eq: the direction; finish_lock is held
+ * @q: the layer's queue, which is told of each; NULL for the self test
+ * @budget: packets at most
+ * @err: what became of the last one
+ *
+ * Return: how many.
+ */
+int eip93_pkt_finish(struct eip93 *e, struct eip93_queue *eq,
+		     struct esp_ring_queue *q, int budget, int *err)
+{
+	const unsigned int mask = eq->size - 1;
+	struct eip93_req *reqs = eq->req;
+	unsigned int tail = eq->tail;
+	u32 stat = eq->stat;
+	unsigned int done;
+	int n = 0;
+
+	/* Pairs with the release in eip93_ring_drain(): stat is there, too. */
+	done = smp_load_acquire(&eq->done);
+	for (; tail != done && n < budget; tail++) {
+		const struct eip93_req *req = &reqs[tail & mask];
+
+		stat |= req->stat & (EIP93_CTRL_ERRORS | EIP93_CTRL_EXT_CODE);
+		if (!req->pkt)
+			continue;
+		*err = finish(e, eq, req, stat);
+		stat = 0;
+		if (q)
+			esp_ring_complete(q, req->pkt->cookie, *err);
+		n++;
+	}
+	eq->stat = stat;
+	eq->packets += n;
+	/* Pairs with the acquire in submit(). */
+	smp_store_release(&eq->tail, tail);
+	return n;
 }
 
 static struct eip93 *engine_of(struct esp_ring_queue *q)
@@ -227,15 +240,12 @@ static struct eip93 *engine_of(struct esp_ring_queue *q)
  */
 int eip93_submit(struct esp_ring_queue *q, struct esp_ring_pkt *pkt)
 {
-	struct eip93 *e = engine_of(q);
-	struct eip93_queue *eq = &e->queue[esp_ring_queue_dir(q)];
+	const struct eip93_sa *sa = pkt->sa_priv;
 	int err;
 
-	if (unlikely(!eq->q))
-		WRITE_ONCE(eq->q, q);
-	err = eip93_pkt_submit(e, pkt, EIP93_RUNNING);
+	err = submit(sa->e, sa, pkt, EIP93_RUNNING);
 	if (unlikely(pkt->urgent) && !err)
-		eip93_irq_hurry(e);
+		eip93_irq_hurry(sa->e);
 	return err;
 }
 
@@ -258,7 +268,7 @@ static unsigned int drain(struct eip93 *e)
 
 	if (!spin_trylock(&e->ring.result_lock))
 		return 0;
-	if (likely(e->ring.run >= EIP93_DRAINING))
+	if (likely(READ_ONCE(e->ring.run) >= EIP93_DRAINING))
 		dirs = eip93_ring_drain(e);
 	spin_unlock(&e->ring.result_lock);
 	return dirs;
@@ -278,8 +288,7 @@ int eip93_poll(struct esp_ring_queue *q, int budget)
 	struct eip93_queue *eq = &e->queue[dir];
 	struct eip93_ring *r = &e->ring;
 	unsigned int dirs;
-	int n = 0, err;
-	u32 cookie;
+	int n, err;
 
 	if (unlikely(READ_ONCE(r->run) < EIP93_DRAINING))
 		return 0;
@@ -288,10 +297,7 @@ int eip93_poll(struct esp_ring_queue *q, int budget)
 	dirs = drain(e);
 
 	spin_lock(&eq->finish_lock);
-	while (n < budget && eip93_pkt_finish(e, eq, &cookie, &err)) {
-		esp_ring_complete(q, cookie, err);
-		n++;
-	}
+	n = eip93_pkt_finish(e, eq, q, budget, &err);
 	spin_unlock(&eq->finish_lock);
 
 	if (dirs & ~BIT(dir))

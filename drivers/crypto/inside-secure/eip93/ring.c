@@ -10,6 +10,7 @@
  */
 #include <linux/bitfield.h>
 #include <linux/dma-mapping.h>
+#include <linux/rcupdate.h>
 #include <linux/slab.h>
 
 #include "eip93.h"
@@ -62,22 +63,13 @@ int eip93_ring_init(struct eip93 *e, unsigned int size)
  * @e: the device
  * @run: what
  *
- * Process context. On return nobody is in the middle of what has ended.
+ * Process context, may sleep. On return nobody is in the middle of what has ended:
+ * all who look at it have BH or interrupts off.
  */
 void eip93_ring_set_run(struct eip93 *e, enum eip93_run run)
 {
-	struct eip93_ring *r = &e->ring;
-	int dir;
-
-	spin_lock_bh(&r->submit_lock);
-	WRITE_ONCE(r->run, run);
-	spin_unlock_bh(&r->submit_lock);
-	spin_lock_bh(&r->result_lock);
-	spin_unlock_bh(&r->result_lock);
-	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++) {
-		spin_lock_bh(&e->queue[dir].finish_lock);
-		spin_unlock_bh(&e->queue[dir].finish_lock);
-	}
+	WRITE_ONCE(e->ring.run, run);
+	synchronize_rcu();
 }
 
 static u32 slot_state_dma(const struct eip93_ring *r, unsigned int slot)
@@ -105,131 +97,111 @@ struct op {
 	u32 state;
 };
 
-/* The next descriptor and what we keep of it; submit_lock is held. */
-static struct eip93_req *put(struct eip93 *e, struct eip93_queue *eq, u8 dir,
-			     const struct op *op)
+/* The next descriptor; submit_lock is held. */
+static inline void put(struct eip93 *e, struct eip93_queue *eq, u8 dir,
+		       const struct op *op)
 {
 	struct eip93_ring *r = &e->ring;
-	unsigned int slot = r->head & (r->size - 1);
+	unsigned int head = r->head;
+	unsigned int slot = head & (r->size - 1);
 	struct eip93_desc *d = &r->cdr[slot];
-	struct eip93_req *req = &eq->req[eq->head & (eq->size - 1)];
 
 	d->src = op->data;
 	d->dst = op->data;
 	d->sa = op->sa;
 	d->state = op->state;
-	d->user_id = r->head;
+	d->user_id = head;
 	d->length = op->len | FIELD_PREP(EIP93_LEN_OWNER, EIP93_OWNER_ENGINE);
 	d->ctrl = EIP93_CTRL_HASH_FINAL |
 		  FIELD_PREP(EIP93_CTRL_OWNER, EIP93_OWNER_ENGINE);
 	r->dir[slot] = dir;
-
-	req->pkt = NULL;
-	req->slot = slot;
-	eq->head++;
-	r->head++;
-	return req;
+	r->head = head + 1;
+	WRITE_ONCE(eq->head, eq->head + 1);
 }
 
 /* The cipher, and the hash where one descriptor does both. */
-static struct eip93_req *put_crypt(struct eip93 *e, struct eip93_queue *eq,
-				   const struct eip93_req *from)
+static __always_inline void put_crypt(struct eip93 *e, struct eip93_queue *eq,
+				      const struct eip93_req *req, bool esn)
 {
-	const struct eip93_sa *sa = from->sa;
+	const struct eip93_sa *sa = req->sa;
 	struct eip93_ring *r = &e->ring;
-	unsigned int slot = r->head & (r->size - 1);
-	u32 dma = lower_32_bits(from->dma);
-	struct op op = {
-		.data	= dma,
-		.len	= from->pkt->len - sa->icv_len,
-		.sa	= sa->crypt_dma,
-	};
+	u32 dma = lower_32_bits(req->dma);
+	struct op op;
 
-	if (sa->esn) {
+	op.data = dma;
+	op.len = req->pkt->len - sa->icv_len;
+	op.sa = sa->crypt_dma;
+	if (esn) {
 		op.data += sa->clear;
 		op.len -= sa->clear;
 	}
 	if (sa->counter) {
-		write_counter(r, slot, from);
-		op.state = slot_state_dma(r, slot);
+		write_counter(r, r->head & (r->size - 1), req);
+		op.state = slot_state_dma(r, r->head & (r->size - 1));
 	} else if (sa->clear != sa->head) {
 		op.state = slot_state_dma(r, r->size);
-	} else if (sa->crypt) {
+	} else {
 		/* An IV needs no record: the engine reads it where it is. */
-		op.state = dma + EIP93_ESP_HDR;
+		op.state = sa->crypt ? dma + EIP93_ESP_HDR : 0;
 	}
-	return put(e, eq, sa->dir, &op);
+	put(e, eq, sa->dir, &op);
 }
 
 /* The hash alone, over the high sequence number too; into the state record. */
-static struct eip93_req *put_hash(struct eip93 *e, struct eip93_queue *eq,
-				  const struct eip93_req *from)
+static void put_hash(struct eip93 *e, struct eip93_queue *eq,
+		     const struct eip93_req *req)
 {
-	const struct eip93_sa *sa = from->sa;
+	const struct eip93_sa *sa = req->sa;
 	struct eip93_ring *r = &e->ring;
 	struct op op = {
-		.data	= lower_32_bits(from->dma),
-		.len	= from->pkt->len - sa->icv_len + sizeof(__be32),
+		.data	= lower_32_bits(req->dma),
+		.len	= req->pkt->len - sa->icv_len + sizeof(__be32),
 		.sa	= sa->hash_dma,
 		.state	= slot_state_dma(r, r->head & (r->size - 1)),
 	};
 
-	return put(e, eq, sa->dir, &op);
+	put(e, eq, sa->dir, &op);
+}
+
+/*
+ * With ESN there are two, if there is a cipher; the hash is over ciphertext. Where
+ * its digest will be is kept.
+ */
+static void put_esn(struct eip93 *e, struct eip93_queue *eq, struct eip93_req *req)
+{
+	const struct eip93_sa *sa = req->sa;
+	struct eip93_ring *r = &e->ring;
+
+	if (sa->crypt)
+		eq->req[eq->head & (eq->size - 1)].pkt = NULL;
+	if (sa->crypt && sa->dir == ESP_RING_ENCRYPT)
+		put_crypt(e, eq, req, true);
+	req->slot = r->head & (r->size - 1);
+	put_hash(e, eq, req);
+	if (sa->crypt && sa->dir == ESP_RING_DECRYPT)
+		put_crypt(e, eq, req, true);
 }
 
 /**
  * eip93_ring_add - write the descriptors of a packet
  * @e: the device
- * @from: the packet, mapped
- * @run: whose packet: %EIP93_RUNNING for the layer's, %EIP93_TESTING
+ * @eq: the direction, in which there is room
+ * @req: the packet, mapped, in the place of its last descriptor
  *
- * BH off.
- *
- * Return: 0; -EBUSY if the direction has used its share, or the ring does not
- * take such packets now.
+ * BH off; one caller at a time for each direction.
  */
-int eip93_ring_add(struct eip93 *e, const struct eip93_req *from,
-		   enum eip93_run run)
+void eip93_ring_add(struct eip93 *e, struct eip93_queue *eq, struct eip93_req *req)
 {
-	const struct eip93_sa *sa = from->sa;
-	struct eip93_queue *eq = &e->queue[sa->dir];
 	struct eip93_ring *r = &e->ring;
-	struct eip93_req *last;
-	unsigned int used;
-	u16 slot;
 
 	spin_lock(&r->submit_lock);
-	/* Pairs with the release in eip93_pkt_finish(): its entry is free. */
-	used = eq->head - smp_load_acquire(&eq->tail);
-	if (unlikely(used + sa->nr_descs > eq->share || r->run != run)) {
-		spin_unlock(&r->submit_lock);
-		return -EBUSY;
-	}
-
-	if (!sa->esn) {
-		last = put_crypt(e, eq, from);
-	} else if (!sa->crypt) {
-		last = put_hash(e, eq, from);
-	} else if (sa->dir == ESP_RING_ENCRYPT) {
-		put_crypt(e, eq, from);
-		last = put_hash(e, eq, from);
-	} else {
-		put_hash(e, eq, from);
-		last = put_crypt(e, eq, from);
-	}
-	slot = last->slot;
-	*last = *from;
-	last->slot = slot;
-	if (from->shift)
-		eq->unaligned++;
-	if (from->pkt->urgent)
+	if (likely(!req->sa->esn))
+		put_crypt(e, eq, req, false);
+	else
+		put_esn(e, eq, req);
+	if (unlikely(req->pkt->urgent))
 		WRITE_ONCE(r->hurry, r->head);
-
-	used = r->head - READ_ONCE(r->tail);
-	if (used > r->high_water)
-		r->high_water = used;
 	spin_unlock(&r->submit_lock);
-	return 0;
 }
 
 /**
@@ -293,14 +265,19 @@ bool eip93_ring_has_result(const struct eip93 *e)
 unsigned int eip93_ring_drain(struct eip93 *e)
 {
 	struct eip93_ring *r = &e->ring;
+	const unsigned int mask = r->size - 1;
+	struct eip93_desc *rdr = r->rdr;
 	unsigned int tail = r->tail;
 	/* What was rung has been written, ours in r->dir and eq->req too. */
 	unsigned int rung = smp_load_acquire(&r->rung);
-	unsigned int dirs = 0, n;
+	unsigned int dirs = 0, used, n;
 
+	used = READ_ONCE(r->head) - tail;
+	if (used > r->high_water)
+		r->high_water = used;
 	for (n = 0; n < EIP93_COUNT_MAX && tail != rung; n++, tail++) {
-		unsigned int slot = tail & (r->size - 1);
-		struct eip93_desc *d = &r->rdr[slot];
+		struct eip93_desc *d = &rdr[tail & mask];
+		u8 dir = r->dir[tail & mask];
 		struct eip93_queue *eq;
 		u32 ctrl;
 
@@ -315,11 +292,11 @@ unsigned int eip93_ring_drain(struct eip93 *e)
 		d->ctrl = 0;
 		d->length = 0;
 
-		eq = &e->queue[r->dir[slot]];
+		eq = &e->queue[dir];
 		eq->req[eq->done & (eq->size - 1)].stat = ctrl;
 		/* Pairs with the acquire in eip93_pkt_finish(). */
 		smp_store_release(&eq->done, eq->done + 1);
-		dirs |= BIT(r->dir[slot]);
+		dirs |= BIT(dir);
 	}
 
 	if (n) {

@@ -250,6 +250,7 @@ struct eip93_sa *eip93_sa_new(struct eip93 *e,
 	if (!sa)
 		return ERR_PTR(-ENOMEM);
 
+	sa->e = e;
 	sa->dir = params->dir;
 	sa->head = EIP93_ESP_HDR + params->iv_len;
 	sa->clear = encrypts_iv(e, params) ? EIP93_ESP_HDR : sa->head;

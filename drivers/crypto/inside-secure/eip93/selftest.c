@@ -88,6 +88,28 @@ static void set_params(struct test *t, const struct esp_ring_alg *alg,
 	}
 }
 
+static void free_test(struct test *t)
+{
+	kfree(t->buf);
+	kfree(t);
+}
+
+static struct test *new_test(const struct esp_ring_alg *alg, unsigned int key_len,
+			     unsigned int icv_len, bool esn)
+{
+	struct test *t = kzalloc(sizeof(*t), GFP_KERNEL);
+
+	if (!t)
+		return NULL;
+	t->buf = kzalloc(TEST_MAX, GFP_KERNEL);
+	if (!t->buf) {
+		free_test(t);
+		return NULL;
+	}
+	set_params(t, alg, key_len, icv_len, esn);
+	return t;
+}
+
 static unsigned int head_len(const struct test *t)
 {
 	return EIP93_ESP_HDR + t->p.iv_len;
@@ -97,16 +119,14 @@ static unsigned int head_len(const struct test *t)
 static int wait_packet(struct eip93 *e, struct eip93_queue *eq)
 {
 	unsigned int ms;
-	bool found;
-	u32 cookie;
-	int err;
+	int found, err;
 
 	for (ms = 0; ms < TEST_TIMEOUT_MS * 10; ms++) {
 		spin_lock_bh(&e->ring.result_lock);
 		eip93_ring_drain(e);
 		spin_unlock_bh(&e->ring.result_lock);
 		spin_lock_bh(&eq->finish_lock);
-		found = eip93_pkt_finish(e, eq, &cookie, &err);
+		found = eip93_pkt_finish(e, eq, NULL, 1, &err);
 		spin_unlock_bh(&eq->finish_lock);
 		if (found)
 			return err;
@@ -338,19 +358,16 @@ static int time_result(struct eip93 *e, ktime_t from)
  */
 int eip93_selftest_timeout(struct eip93 *e, unsigned int exp)
 {
-	struct test *t = kzalloc(sizeof(*t), GFP_KERNEL);
 	const struct esp_ring_alg *alg = &e->algs[0];
-	int ns = -ENOMEM, err = 0;
 	struct eip93_sa *sa;
+	int ns, err = 0;
+	struct test *t;
 	ktime_t from;
 
+	t = new_test(alg, fls64(alg->key_lens) - 1, fls64(alg->icv_lens) - 1,
+		     false);
 	if (!t)
-		return ns;
-	t->buf = kzalloc(TEST_MAX, GFP_KERNEL);
-	if (!t->buf)
-		goto out;
-	set_params(t, alg, fls64(alg->key_lens) - 1, fls64(alg->icv_lens) - 1,
-		   false);
+		return -ENOMEM;
 	t->p.dir = ESP_RING_ENCRYPT;
 	sa = eip93_sa_new(e, &t->p, NULL);
 	if (IS_ERR(sa)) {
@@ -372,8 +389,7 @@ int eip93_selftest_timeout(struct eip93 *e, unsigned int exp)
 	eip93_write(e, EIP93_INT_STATUS, EIP93_INT_RDR);
 	eip93_sa_free(e, sa);
 out:
-	kfree(t->buf);
-	kfree(t);
+	free_test(t);
 	return err ?: ns;
 }
 
@@ -393,18 +409,12 @@ out:
 int eip93_selftest(struct eip93 *e, const struct esp_ring_alg *alg,
 		   unsigned int key_len, unsigned int icv_len, bool esn)
 {
-	struct test *t = kzalloc(sizeof(*t), GFP_KERNEL);
-	int err = -ENOMEM;
+	struct test *t = new_test(alg, key_len, icv_len, esn);
+	int err;
 
 	if (!t)
-		return err;
-	t->buf = kzalloc(TEST_MAX, GFP_KERNEL);
-	if (!t->buf)
-		goto out;
-	set_params(t, alg, key_len, icv_len, esn);
+		return -ENOMEM;
 	err = take_back(e, test_both(e, t));
-	kfree(t->buf);
-out:
-	kfree(t);
+	free_test(t);
 	return err;
 }
