@@ -3,6 +3,7 @@
 page (selftests/qemu/hw/espring/eip93_ctl.c) with its faults and counters."""
 import glob
 import os
+import time
 
 import esplab as lab
 from esplab import check
@@ -151,6 +152,21 @@ def settle(ctl):
         last[0] = now
         return same
     check(lab.wait_for(still, 10, 0.3), "registers are accessed all the time")
+
+
+def moved(ctl):
+    """What the engine has read or written"""
+    return [ctl.stat(n) for n in ("desc_out", "desc_in", "bytes_out", "bytes_in")]
+
+
+def still(ctl, secs):
+    """Nothing is moved, and no register touched."""
+    def now():
+        return moved(ctl), [ctl.stat(n) for n in ("reg_reads", "reg_writes", "irqs")]
+    before = now()
+    time.sleep(secs)
+    after = now()
+    check(before == after, "the engine was to rest: %r, then %r" % (before, after))
 
 
 def agree(ctl, what=""):

@@ -23,19 +23,6 @@ def call(what):
     lab.rmmod("esp_ring_power")
 
 
-def moved():
-    """What the engine has read or written, and whether it could."""
-    return tuple(ctl.stat(n) for n in ("desc_out", "desc_in", "bytes_out", "bytes_in"))
-
-
-def still(secs):
-    """Nothing is moved, and no register touched."""
-    before = moved(), ctl.stat("reg_reads"), ctl.stat("reg_writes"), ctl.stat("irqs")
-    time.sleep(secs)
-    after = moved(), ctl.stat("reg_reads"), ctl.stat("reg_writes"), ctl.stat("irqs")
-    check(before == after, "the engine was to rest: %r, then %r" % (before, after))
-
-
 def lossless_but(load, t):
     drops = sum(lab.drops(lab.layer_sa(s)) for s in (t.out, t.inn))
     lost = load.a["lost"] + load.b["lost"]
@@ -53,7 +40,7 @@ def suspended(alg, esn):
             for _ in range(2):
                 call("suspend")
                 # the watchdog has time to look
-                still(0.6 * lab.SLOW)
+                eip.still(ctl, 0.6 * lab.SLOW)
                 check(lab.layer_sa(t.out)["engine"] == "eip93", "%r" % lab.layer_sa(t.out))
                 call("resume")
                 n = lab.layer_sa(t.out)["packets"]
@@ -78,7 +65,7 @@ def slow_when_suspended(a, b):
             call("suspend")
             check(time.monotonic() - start < 3 * lab.SLOW, "suspend took long")
             ctl.speed()
-            still(0.3)
+            eip.still(ctl, 0.3)
             call("resume")
             n = lab.layer_sa(t.out)["packets"]
             check(lab.wait_for(lambda: lab.layer_sa(t.out)["packets"] > n + 10),
@@ -114,7 +101,7 @@ def shut_down(a, b):
     ctl.speed(2000000)
     with lab.Load(t) as load:
         call("shutdown")
-        still(2.5 * lab.SLOW)
+        eip.still(ctl, 2.5 * lab.SLOW)
         check(not ctl.get(eip.PENDING), "descriptors are pending")
         check(lab.layer_sa(t.out)["engine"] == "software", "%r" % lab.layer_sa(t.out))
         n = lab.layer_sa(t.out)["software"]
