@@ -87,7 +87,8 @@ static void show_queue(struct seq_file *m, struct esp_ring_queue *q)
 	show_totals(m, &totals);
 	seq_printf(m, " sas=%u slots=%u waiting_high=%u waiting_low=%u inflight=%u limit_bytes=%u high_water=%u submitted=%llu doorbells=%llu completions=%llu passes=%llu interrupts=%llu busy=%llu spurious=%u cpu=%d\n",
 		   nr_sas, q->nr_slots, high, low, inflight, limit,
-		   stats.high_water, stats.completions + inflight, stats.doorbells,
+		   max(stats.high_water, high + low + inflight),
+		   stats.completions + inflight - stats.refused, stats.doorbells,
 		   stats.completions, stats.passes, interrupts, stats.busy,
 		   atomic_read(&q->spurious), READ_ONCE(q->cpu));
 }

@@ -3,6 +3,7 @@
  * The packet in place: what RFC 4303 puts around the payload before an engine
  * gets it, and what the stack wants when it comes back.
  */
+#include <linux/local_lock.h>
 #include <linux/skbuff.h>
 #include <linux/percpu.h>
 #include <linux/random.h>
@@ -25,17 +26,22 @@ struct esp_ring_skb_cb {
 
 /* One call of the random generator for several IVs: it costs much per call. */
 struct esp_ring_iv_pool {
+	local_lock_t lock;
 	u8 bytes[16 * ESP_RING_IV_MAX];
 	unsigned int left;
 };
 
-static DEFINE_PER_CPU(struct esp_ring_iv_pool, iv_pool);
+static DEFINE_PER_CPU(struct esp_ring_iv_pool, iv_pool) = {
+	.lock = INIT_LOCAL_LOCK(lock),
+};
 
-/* BH off. */
+/* BH off, which alone keeps nobody away on PREEMPT_RT. */
 static void random_iv(u8 *iv, unsigned int len)
 {
-	struct esp_ring_iv_pool *pool = this_cpu_ptr(&iv_pool);
+	struct esp_ring_iv_pool *pool;
 
+	local_lock(&iv_pool.lock);
+	pool = this_cpu_ptr(&iv_pool);
 	if (pool->left < len) {
 		get_random_bytes(pool->bytes, sizeof(pool->bytes));
 		pool->left = sizeof(pool->bytes);
@@ -43,6 +49,7 @@ static void random_iv(u8 *iv, unsigned int len)
 	pool->left -= len;
 	memcpy(iv, pool->bytes + pool->left, len);
 	memzero_explicit(pool->bytes + pool->left, len);
+	local_unlock(&iv_pool.lock);
 }
 
 /* Whether the engine that the SA is on now makes an IV of a nonce. */
@@ -113,8 +120,7 @@ static noinline int copy_private(struct esp_ring_sa *sa, struct sk_buff *skb,
 }
 
 /* Make the packet one linear piece that nobody else reads, with room behind it. */
-static inline int make_private(struct esp_ring_sa *sa, struct sk_buff *skb,
-			       int room)
+static int make_private(struct esp_ring_sa *sa, struct sk_buff *skb, int room)
 {
 	int more = (int)(skb->data_len + room) - (int)(skb->end - skb->tail);
 
@@ -173,8 +179,8 @@ static int lay_out_output(struct esp_ring_sa *sa, struct xfrm_state *x,
 }
 
 /* Check and lay out a packet for decryption: skb's data is the ESP header. */
-static inline int lay_out_input(struct esp_ring_sa *sa, struct sk_buff *skb,
-				struct esp_ring_pkt *pkt)
+static int lay_out_input(struct esp_ring_sa *sa, struct sk_buff *skb,
+			 struct esp_ring_pkt *pkt)
 {
 	const struct esp_ring_sa_params *p = &sa->params;
 	int head = sizeof(struct ip_esp_hdr) + p->iv_len;

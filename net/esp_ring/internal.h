@@ -199,16 +199,17 @@ enum esp_ring_qstate {
 /**
  * struct esp_ring_qstats - a queue's own counters, under its lock
  * @doorbells: calls of the engine's doorbell
- * @completions: answers that were taken; with those in flight, packets that were
- *	given to the engine
+ * @completions: answers that were taken
+ * @refused: of packets that the engine did not take, and not because it was busy
  * @passes: NAPI polls
  * @busy: submissions that the engine put off
- * @high_water: most packets at once, waiting and in the engine; looked at before
- *	packets are taken out, when there are most
+ * @high_water: most packets at once, waiting and in the engine, that were seen
+ *	by a pass
  */
 struct esp_ring_qstats {
 	u64 doorbells;
 	u64 completions;
+	u64 refused;
 	u64 passes;
 	u64 busy;
 	u32 high_water;

@@ -93,10 +93,10 @@ static __always_inline int hand_over(struct esp_ring_queue *q,
 	dql_queued(&q->dql, len);
 	if (unlikely(err)) {
 		esp_ring_slot_answer(slot, slot->pkt.cookie, err);
+		q->stats.refused++;
 		return err;
 	}
 	q->unrung++;
-	trace_esp_ring_submit(q, slot);
 	return 0;
 }
 
@@ -104,7 +104,7 @@ static __always_inline int hand_over(struct esp_ring_queue *q,
  * After packets were handed over: the doorbell, where a batch is complete, the
  * engine would run dry or @ring says so, and what looks after them. Lock held.
  */
-static inline void kick(struct esp_ring_queue *q, bool ring, bool failed)
+static void kick(struct esp_ring_queue *q, bool ring, bool failed)
 {
 	const struct esp_ring_engine *engine = q->engine;
 
@@ -142,6 +142,8 @@ void esp_ring_feed(struct esp_ring_queue *q, bool ring)
 			break;
 		q->backlog_bytes[prio] -= slot->pkt.len;
 		q->backlog_len[prio]--;
+		if (likely(!err))
+			trace_esp_ring_submit(q, slot);
 		failed |= err;
 	}
 	kick(q, ring, failed);
@@ -177,14 +179,14 @@ fill_slot(struct esp_ring_queue *q, struct esp_ring_sa *sa, struct sk_buff *skb,
 	return slot;
 }
 
-static inline bool has_room(const struct esp_ring_queue *q, u8 prio, u32 len)
+static bool has_room(const struct esp_ring_queue *q, u8 prio, u32 len)
 {
 	return q->backlog_bytes[prio] + len <= backlog_limit(q);
 }
 
 /* At the end of its list. Lock held. */
-static inline void let_wait(struct esp_ring_queue *q, struct esp_ring_slot *slot,
-			    u8 prio)
+static void let_wait(struct esp_ring_queue *q, struct esp_ring_slot *slot,
+		     u8 prio)
 {
 	atomic_set(&slot->token, slot->pkt.cookie);
 	list_move_tail(&slot->list, &q->backlog[prio]);
@@ -224,11 +226,9 @@ bool esp_ring_slot_take(struct esp_ring_queue *q, struct esp_ring_sa *sa,
  *
  * Return: false if the queue is full.
  */
-static __always_inline bool take_packet(struct esp_ring_queue *q,
-					struct esp_ring_sa *sa,
-					struct sk_buff *skb,
-					const struct esp_ring_pkt *pkt,
-					ktime_t queued)
+static bool take_packet(struct esp_ring_queue *q, struct esp_ring_sa *sa,
+			struct sk_buff *skb, const struct esp_ring_pkt *pkt,
+			ktime_t queued)
 {
 	bool urgent = sa->prio == ESP_RING_PRIO_HIGH;
 	bool wait = q->state != ESP_RING_Q_RUNNING ||
@@ -252,7 +252,9 @@ static __always_inline bool take_packet(struct esp_ring_queue *q,
 	}
 
 	err = hand_over(q, slot, sa);
-	if (unlikely(err == -EBUSY))
+	if (likely(!err))
+		trace_esp_ring_submit(q, slot);
+	else if (err == -EBUSY)
 		let_wait(q, slot, sa->prio);
 	kick(q, false, err && err != -EBUSY);
 	return true;
