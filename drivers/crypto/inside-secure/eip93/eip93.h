@@ -84,7 +84,7 @@ struct eip93_sa {
  * @data: ESP header as the engine sees it, on a multiple of 4
  * @dma: its bus address
  * @stat: &eip93_desc.ctrl of the result
- * @slot: with ESN, the state record that gets the digest
+ * @state: with ESN, the state record that gets the digest
  * @shift: how far @data is before &esp_ring_pkt.esp
  * @saved: what was in the @shift bytes
  * @icv: first word of an inbound ICV, where the high sequence number is now
@@ -96,7 +96,7 @@ struct eip93_req {
 	u8 *data;
 	dma_addr_t dma;
 	u32 stat;
-	u16 slot;
+	u16 state;
 	u8 shift;
 	u8 saved[EIP93_ALIGN - 1];
 	u32 icv;
@@ -110,7 +110,7 @@ struct eip93_req {
  * @size: of @req, a power of two
  * @share: of them that may be used: what keeps one direction from filling the
  *	ring that is the other's too
- * @head: submitted; ring.submit_lock
+ * @head: submitted; the submitter's, written under ring.submit_lock
  * @unaligned: packets that had to be moved; the submitter's
  * @done: the engine is done with them; ring.result_lock
  * @finish_lock: protects what follows
@@ -160,7 +160,8 @@ enum eip93_run {
  * @size: descriptors in each, a power of two
  * @cdr: commands
  * @rdr: results
- * @state: state records, one for each descriptor of @cdr, and one that stays zero
+ * @state: state records, one for each &eip93_queue.req of both directions, and one
+ *	that stays zero
  * @cdr_dma: bus address of @cdr
  * @rdr_dma: bus address of @rdr
  * @state_dma: bus address of @state
@@ -174,7 +175,7 @@ enum eip93_run {
  * @result_lock: protects what follows
  * @tail: results taken, counts like @head
  * @acks: writes of RD_COUNT
- * @high_water: most descriptors at once, looked at before results are taken
+ * @high_water: most descriptors at once that were seen when results are taken
  * @thresh: what the interrupt's threshold is set to
  * @timed: and the timeout to @window_exp
  * @thresh_writes: how often it was changed
@@ -253,6 +254,8 @@ struct eip93_counts {
  * @engine: the layer's; set by the first sa_add at the latest
  * @ring: the rings
  * @queue: both directions
+ * @life_lock: one at a time stops, starts, suspends or resumes it
+ * @suspended: its clocks are off; @life_lock
  * @sa_pool: SA records in memory that both see without cache maintenance
  * @sa_pool_dma: bus address of @sa_pool
  * @nr_records: in @sa_pool
@@ -278,6 +281,8 @@ struct eip93 {
 	struct esp_ring_engine *engine;
 	struct eip93_ring ring;
 	struct eip93_queue queue[ESP_RING_NR_DIRS];
+	struct mutex life_lock; /* @suspended */
+	bool suspended;
 	struct eip93_sa_record *sa_pool;
 	dma_addr_t sa_pool_dma;
 	unsigned int nr_records;

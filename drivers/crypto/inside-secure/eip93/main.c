@@ -109,21 +109,32 @@ static void stop(struct eip93 *e, bool answer)
 	eip93_ring_forget(e, answer);
 }
 
+/* While it is suspended it stands, and nobody touches a register. */
 static void eip93_stop(struct esp_ring_engine *engine)
 {
-	stop(esp_ring_engine_priv(engine), false);
+	struct eip93 *e = esp_ring_engine_priv(engine);
+
+	mutex_lock(&e->life_lock);
+	if (!e->suspended)
+		stop(e, false);
+	mutex_unlock(&e->life_lock);
 }
 
 static int eip93_start(struct esp_ring_engine *engine)
 {
 	struct eip93 *e = esp_ring_engine_priv(engine);
-	int err;
+	int err = 0;
 
-	err = start(e);
-	if (err)
-		eip93_hw_stop(e);
-	else
-		run(e);
+	mutex_lock(&e->life_lock);
+	/* Otherwise resume does it; until then it is busy. */
+	if (!e->suspended) {
+		err = start(e);
+		if (err)
+			eip93_hw_stop(e);
+		else
+			run(e);
+	}
+	mutex_unlock(&e->life_lock);
 	return err;
 }
 
@@ -228,6 +239,7 @@ static int eip93_probe(struct platform_device *pdev)
 	if (!e)
 		return -ENOMEM;
 	e->dev = dev;
+	mutex_init(&e->life_lock);
 	platform_set_drvdata(pdev, e);
 	e->counts = devm_alloc_percpu(dev, struct eip93_counts);
 	if (!e->counts)
@@ -292,11 +304,14 @@ static int eip93_suspend(struct device *dev)
 	struct eip93 *e = dev_get_drvdata(dev);
 	unsigned long end = jiffies + msecs_to_jiffies(EIP93_SUSPEND_MS);
 
+	mutex_lock(&e->life_lock);
 	eip93_ring_set_run(e, EIP93_DRAINING);
 	while (!idle(e) && time_before(jiffies, end))
 		usleep_range(1000, 2000);
 	stop(e, true);
 	eip93_hw_clocks_off(e);
+	e->suspended = true;
+	mutex_unlock(&e->life_lock);
 	return 0;
 }
 
@@ -305,16 +320,21 @@ static int eip93_resume(struct device *dev)
 	struct eip93 *e = dev_get_drvdata(dev);
 	int dir, err;
 
+	mutex_lock(&e->life_lock);
 	err = eip93_hw_clocks_on(e);
 	if (err)
-		return err;
-	err = start(e);
-	if (err) {
-		/* It is stopped and restarted, or given up. */
+		goto out;
+	e->suspended = false;
+	/* One that does not start is stopped and restarted, or given up. */
+	if (start(e))
 		eip93_fail(e, "no resume");
-		return 0;
-	}
-	run(e);
+	else
+		run(e);
+out:
+	mutex_unlock(&e->life_lock);
+	if (err)
+		return err;
+
 	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++)
 		if (e->queue[dir].q)
 			esp_ring_schedule(e->queue[dir].q);

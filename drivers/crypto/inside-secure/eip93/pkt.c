@@ -26,8 +26,8 @@ static u8 *icv_of(const struct eip93_req *req)
  * for the time that the engine has it: the cheapest copy there is, as it is in
  * the cache both times.
  */
-static inline void align(struct eip93_queue *eq, struct eip93_req *req,
-			 struct esp_ring_pkt *pkt)
+static void align(struct eip93_queue *eq, struct eip93_req *req,
+		  struct esp_ring_pkt *pkt)
 {
 	req->shift = (unsigned long)pkt->esp % EIP93_ALIGN;
 	req->data = pkt->esp - req->shift;
@@ -64,16 +64,18 @@ static __always_inline int submit(struct eip93 *e, const struct eip93_sa *sa,
 				  struct esp_ring_pkt *pkt, enum eip93_run run)
 {
 	struct eip93_queue *eq = &e->queue[sa->dir];
-	unsigned int last = eq->head + sa->nr_descs - 1;
-	struct eip93_req *req = &eq->req[last & (eq->size - 1)];
+	struct eip93_req *req;
+	unsigned int last;
 
 	/* Before anything is written. Who changes it waits for us. */
 	if (unlikely(READ_ONCE(e->ring.run) != run))
 		return -EBUSY;
+	last = eq->head + sa->nr_descs - 1;
 	/* Pairs with the release in eip93_pkt_finish(): the entry is free. */
 	if (unlikely(last - smp_load_acquire(&eq->tail) >= eq->share))
 		return -EBUSY;
 
+	req = &eq->req[last & (eq->size - 1)];
 	req->pkt = pkt;
 	req->sa = sa;
 	align(eq, req, pkt);
@@ -123,7 +125,7 @@ static u32 to_wire(const struct eip93_sa *sa, u32 word)
 static int finish_esn(struct eip93 *e, const struct eip93_req *req)
 {
 	const struct eip93_sa *sa = req->sa;
-	const struct eip93_state *state = &e->ring.state[req->slot];
+	const struct eip93_state *state = &e->ring.state[req->state];
 	u32 digest[EIP93_ICV_MAX / sizeof(u32)];
 	u8 *icv = icv_of(req);
 	unsigned int i;
@@ -163,8 +165,8 @@ static int finish_error(struct eip93_queue *eq, u32 stat)
 }
 
 /* Undo what the engine needed; what became of the packet. */
-static inline int finish(struct eip93 *e, struct eip93_queue *eq,
-			 const struct eip93_req *req, u32 stat)
+static int finish(struct eip93 *e, struct eip93_queue *eq,
+		  const struct eip93_req *req, u32 stat)
 {
 	const struct eip93_sa *sa = req->sa;
 	int err = 0;

@@ -64,24 +64,34 @@ int eip93_ring_init(struct eip93 *e, unsigned int size)
  * @run: what
  *
  * Process context, may sleep. On return nobody is in the middle of what has ended:
- * all who look at it have BH or interrupts off.
+ * all who look at it have BH or interrupts off. This is what orders, too: who finds
+ * the ring running after it had been stopped sees all that was done in between.
  */
 void eip93_ring_set_run(struct eip93 *e, enum eip93_run run)
 {
 	WRITE_ONCE(e->ring.run, run);
-	synchronize_rcu();
+	/* An engine that is restarted is waited for. */
+	synchronize_rcu_expedited();
 }
 
-static u32 slot_state_dma(const struct eip93_ring *r, unsigned int slot)
+/*
+ * The state record of a direction's next descriptor: its own until the entry in
+ * eq->req is free again, while the place in the rings is free once the result has
+ * been taken, which may be by the other direction.
+ */
+static unsigned int next_state(const struct eip93_queue *eq, u8 dir)
 {
-	return lower_32_bits(r->state_dma) + slot * sizeof(*r->state);
+	return dir * eq->size + (eq->head & (eq->size - 1));
+}
+
+static u32 state_dma(const struct eip93_ring *r, unsigned int i)
+{
+	return lower_32_bits(r->state_dma) + i * sizeof(*r->state);
 }
 
 /* The counter block of RFC 3686. */
-static void write_counter(struct eip93_ring *r, unsigned int slot,
-			  const struct eip93_req *req)
+static void write_counter(struct eip93_state *state, const struct eip93_req *req)
 {
-	struct eip93_state *state = &r->state[slot];
 
 	state->iv[0] = req->sa->nonce;
 	state->iv[1] = req->iv[0];
@@ -98,8 +108,8 @@ struct op {
 };
 
 /* The next descriptor; submit_lock is held. */
-static inline void put(struct eip93 *e, struct eip93_queue *eq, u8 dir,
-		       const struct op *op)
+static __always_inline void put(struct eip93 *e, struct eip93_queue *eq, u8 dir,
+				const struct op *op)
 {
 	struct eip93_ring *r = &e->ring;
 	unsigned int head = r->head;
@@ -115,7 +125,7 @@ static inline void put(struct eip93 *e, struct eip93_queue *eq, u8 dir,
 	d->ctrl = EIP93_CTRL_HASH_FINAL |
 		  FIELD_PREP(EIP93_CTRL_OWNER, EIP93_OWNER_ENGINE);
 	r->dir[slot] = dir;
-	r->head = head + 1;
+	WRITE_ONCE(r->head, head + 1);
 	WRITE_ONCE(eq->head, eq->head + 1);
 }
 
@@ -136,10 +146,12 @@ static __always_inline void put_crypt(struct eip93 *e, struct eip93_queue *eq,
 		op.len -= sa->clear;
 	}
 	if (sa->counter) {
-		write_counter(r, r->head & (r->size - 1), req);
-		op.state = slot_state_dma(r, r->head & (r->size - 1));
+		unsigned int i = next_state(eq, sa->dir);
+
+		write_counter(&r->state[i], req);
+		op.state = state_dma(r, i);
 	} else if (sa->clear != sa->head) {
-		op.state = slot_state_dma(r, r->size);
+		op.state = state_dma(r, r->size);
 	} else {
 		/* An IV needs no record: the engine reads it where it is. */
 		op.state = sa->crypt ? dma + EIP93_ESP_HDR : 0;
@@ -157,7 +169,7 @@ static void put_hash(struct eip93 *e, struct eip93_queue *eq,
 		.data	= lower_32_bits(req->dma),
 		.len	= req->pkt->len - sa->icv_len + sizeof(__be32),
 		.sa	= sa->hash_dma,
-		.state	= slot_state_dma(r, r->head & (r->size - 1)),
+		.state	= state_dma(r, next_state(eq, sa->dir)),
 	};
 
 	put(e, eq, sa->dir, &op);
@@ -170,13 +182,12 @@ static void put_hash(struct eip93 *e, struct eip93_queue *eq,
 static void put_esn(struct eip93 *e, struct eip93_queue *eq, struct eip93_req *req)
 {
 	const struct eip93_sa *sa = req->sa;
-	struct eip93_ring *r = &e->ring;
 
 	if (sa->crypt)
 		eq->req[eq->head & (eq->size - 1)].pkt = NULL;
 	if (sa->crypt && sa->dir == ESP_RING_ENCRYPT)
 		put_crypt(e, eq, req, true);
-	req->slot = r->head & (r->size - 1);
+	req->state = next_state(eq, sa->dir);
 	put_hash(e, eq, req);
 	if (sa->crypt && sa->dir == ESP_RING_DECRYPT)
 		put_crypt(e, eq, req, true);
@@ -319,15 +330,15 @@ unsigned int eip93_ring_drain(struct eip93 *e)
 void eip93_ring_forget(struct eip93 *e, bool answer)
 {
 	struct eip93_ring *r = &e->ring;
+	unsigned int i;
 	int dir;
 
 	for (dir = 0; dir < ESP_RING_NR_DIRS; dir++) {
 		struct eip93_queue *eq = &e->queue[dir];
 
 		spin_lock_bh(&eq->finish_lock);
-		for (; eq->tail != eq->head; eq->tail++) {
-			struct eip93_req *req = &eq->req[eq->tail &
-							 (eq->size - 1)];
+		for (i = eq->tail; i != eq->head; i++) {
+			struct eip93_req *req = &eq->req[i & (eq->size - 1)];
 
 			if (!req->pkt)
 				continue;
@@ -336,9 +347,9 @@ void eip93_ring_forget(struct eip93 *e, bool answer)
 				esp_ring_complete(eq->q, req->pkt->cookie,
 						  -EIO);
 		}
-		eq->head = 0;
+		WRITE_ONCE(eq->head, 0);
 		eq->done = 0;
-		eq->tail = 0;
+		WRITE_ONCE(eq->tail, 0);
 		eq->stat = 0;
 		spin_unlock_bh(&eq->finish_lock);
 		if (answer && eq->q)
@@ -346,7 +357,7 @@ void eip93_ring_forget(struct eip93 *e, bool answer)
 	}
 
 	spin_lock_bh(&r->submit_lock);
-	r->head = 0;
+	WRITE_ONCE(r->head, 0);
 	WRITE_ONCE(r->hurry, 0);
 	WRITE_ONCE(r->rung, 0);
 	WRITE_ONCE(r->tail, 0);
