@@ -9,6 +9,7 @@
  * posted.
  */
 #include <linux/bitfield.h>
+#include <linux/build_bug.h>
 #include <linux/dma-mapping.h>
 #include <linux/rcupdate.h>
 #include <linux/slab.h>
@@ -81,6 +82,8 @@ void eip93_ring_set_run(struct eip93 *e, enum eip93_run run)
  */
 static unsigned int next_state(const struct eip93_queue *eq, u8 dir)
 {
+	/* Both have a record for each of their entries. */
+	BUILD_BUG_ON(ESP_RING_NR_DIRS > EIP93_MAX_DESCS);
 	return dir * eq->size + (eq->head & (eq->size - 1));
 }
 
