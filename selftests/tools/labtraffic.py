@@ -267,7 +267,12 @@ class Flow:
         """Returns {sent, refused, got, lost, dup, late, bad, gap_ms}."""
         os.kill(self.pids[0], signal.SIGTERM)
         sent, refused = struct.unpack("!II", os.read(self.txpipe, 8))
-        time.sleep(0.3 * SLOW)
+        # while some still come: they may have waited for a CPU, or in an engine
+        end = time.monotonic() + 5 * SLOW
+        n = self.arrived()
+        while n < sent and time.monotonic() < end and wait_for(
+                lambda n=n: self.arrived() > n, 0.3):
+            n = self.arrived()
         os.kill(self.pids[1], signal.SIGTERM)
         got, dup, late, bad, gap, last = struct.unpack("!6I", os.read(self.rxpipe, 24))
         for p in self.pids:
