@@ -26,12 +26,17 @@ class Vector(ctypes.Structure):
     _fields_ = [("base", ctypes.c_char_p), ("len", ctypes.c_size_t)]
 
 
-class Message(ctypes.Structure):
-    """struct mmsghdr"""
+class Header(ctypes.Structure):
+    """struct msghdr, padded to whole pointers"""
     _fields_ = [("name", ctypes.c_void_p), ("namelen", ctypes.c_uint32),
                 ("vectors", ctypes.POINTER(Vector)), ("nr_vectors", ctypes.c_size_t),
                 ("control", ctypes.c_void_p), ("controllen", ctypes.c_size_t),
-                ("flags", ctypes.c_int), ("sent", ctypes.c_uint)]
+                ("flags", ctypes.c_int)]
+
+
+class Message(ctypes.Structure):
+    """struct mmsghdr"""
+    _fields_ = [("header", Header), ("sent", ctypes.c_uint)]
 
 
 def sender(t):
@@ -40,7 +45,8 @@ def sender(t):
     s.bind((t.inner[0], 0))
     s.connect((t.inner[1], 9))
     vector = Vector(bytes(SIZE), SIZE)
-    messages = (Message * BURST)(*[Message(vectors=ctypes.pointer(vector), nr_vectors=1)] * BURST)
+    header = Header(vectors=ctypes.pointer(vector), nr_vectors=1)
+    messages = (Message * BURST)(*[Message(header)] * BURST)
     libc = ctypes.CDLL(None, use_errno=True)
 
     def send(n=BURST):
