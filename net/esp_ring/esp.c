@@ -100,10 +100,18 @@ void esp_ring_esp_no_nonce(const struct esp_ring_sa *sa,
 	random_iv(pkt->esp + sizeof(struct ip_esp_hdr), sa->params.iv_len);
 }
 
-/* The three exceptions are counted: they cost an allocation and a copy. */
-static noinline int copy_private(struct esp_ring_sa *sa, struct sk_buff *skb,
-				 int more)
+/* Whether it is one linear piece that nobody else reads, with room behind it. */
+static bool is_private(const struct sk_buff *skb, int room)
 {
+	return !skb_is_nonlinear(skb) && !skb_cloned(skb) &&
+	       room <= skb_tailroom(skb);
+}
+
+/* Make it so. The three exceptions are counted: they cost an allocation and a copy. */
+static int make_private(struct esp_ring_sa *sa, struct sk_buff *skb, int room)
+{
+	int more = (int)(skb->data_len + room) - (int)(skb->end - skb->tail);
+
 	if (skb_is_nonlinear(skb))
 		esp_ring_count(sa, linearised);
 	if (skb_cloned(skb))
@@ -117,16 +125,6 @@ static noinline int copy_private(struct esp_ring_sa *sa, struct sk_buff *skb,
 		return -ENOMEM;
 
 	return skb_linearize(skb);
-}
-
-/* Make the packet one linear piece that nobody else reads, with room behind it. */
-static int make_private(struct esp_ring_sa *sa, struct sk_buff *skb, int room)
-{
-	int more = (int)(skb->data_len + room) - (int)(skb->end - skb->tail);
-
-	if (likely(!skb_is_nonlinear(skb) && !skb_cloned(skb) && more <= 0))
-		return 0;
-	return copy_private(sa, skb, more);
 }
 
 static int output_head(struct xfrm_state *x, struct sk_buff *skb,
@@ -148,16 +146,15 @@ static int lay_out_output(struct esp_ring_sa *sa, struct xfrm_state *x,
 {
 	const struct esp_ring_sa_params *p = &sa->params;
 	struct esp_info esp = { .inplace = true };
-	int err;
 
 	esp.clen = ALIGN(skb->len + 2, sa->align);
 	esp.plen = esp.clen - skb->len;
 	esp.tailen = esp.plen + p->icv_len;
 
-	err = make_private(sa, skb, esp.tailen);
-	if (err) {
+	if (unlikely(!is_private(skb, esp.tailen)) &&
+	    make_private(sa, skb, esp.tailen)) {
 		esp_ring_count_drop(sa, NULL, ESP_RING_DROP_NOMEM);
-		return err;
+		return -ENOMEM;
 	}
 
 	esp.proto = *skb_mac_header(skb);
@@ -193,7 +190,7 @@ static int lay_out_input(struct esp_ring_sa *sa, struct sk_buff *skb,
 		esp_ring_count_drop(sa, NULL, ESP_RING_DROP_LENGTH);
 		return -EINVAL;
 	}
-	if (make_private(sa, skb, 0)) {
+	if (unlikely(!is_private(skb, 0)) && make_private(sa, skb, 0)) {
 		esp_ring_count_drop(sa, NULL, ESP_RING_DROP_NOMEM);
 		return -ENOMEM;
 	}
