@@ -26,13 +26,9 @@ static u8 *icv_of(const struct eip93_req *req)
  * for the time that the engine has it: the cheapest copy there is, as it is in
  * the cache both times.
  */
-static void align(struct eip93_queue *eq, struct eip93_req *req,
-		  struct esp_ring_pkt *pkt)
+static void align(struct eip93_queue *eq, struct eip93_req *req)
 {
-	req->shift = (unsigned long)pkt->esp % EIP93_ALIGN;
-	req->data = pkt->esp - req->shift;
-	if (likely(!req->shift))
-		return;
+	const struct esp_ring_pkt *pkt = req->pkt;
 
 	eq->unaligned++;
 	memcpy(req->saved, req->data, req->shift);
@@ -42,9 +38,6 @@ static void align(struct eip93_queue *eq, struct eip93_req *req,
 static void unalign(const struct eip93_req *req)
 {
 	struct esp_ring_pkt *pkt = req->pkt;
-
-	if (likely(!req->shift))
-		return;
 
 	memmove(pkt->esp, req->data, pkt->len);
 	memcpy(req->data, req->saved, req->shift);
@@ -78,7 +71,10 @@ static __always_inline int submit(struct eip93 *e, const struct eip93_sa *sa,
 	req = &eq->req[last & (eq->size - 1)];
 	req->pkt = pkt;
 	req->sa = sa;
-	align(eq, req, pkt);
+	req->shift = (unsigned long)pkt->esp % EIP93_ALIGN;
+	req->data = pkt->esp - req->shift;
+	if (unlikely(req->shift))
+		align(eq, req);
 	if (unlikely(sa->counter))
 		memcpy(req->iv, req->data + EIP93_ESP_HDR, sizeof(req->iv));
 	if (unlikely(sa->esn)) {
@@ -94,7 +90,8 @@ static __always_inline int submit(struct eip93 *e, const struct eip93_sa *sa,
 
 	if (sa->esn)
 		memcpy(icv_of(req), &req->icv, sizeof(req->icv));
-	unalign(req);
+	if (req->shift)
+		unalign(req);
 	return -ENOMEM;
 }
 
@@ -178,7 +175,8 @@ static int finish(struct eip93 *e, struct eip93_queue *eq,
 		err = finish_esn(e, req);
 	else if (sa->dir == ESP_RING_ENCRYPT && sa->swap)
 		swap_icv(req);
-	unalign(req);
+	if (unlikely(req->shift))
+		unalign(req);
 	if (unlikely(err == -EBADMSG))
 		eq->auth_errors++;
 	return err;

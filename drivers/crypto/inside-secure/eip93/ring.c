@@ -95,7 +95,6 @@ static u32 state_dma(const struct eip93_ring *r, unsigned int i)
 /* The counter block of RFC 3686. */
 static void write_counter(struct eip93_state *state, const struct eip93_req *req)
 {
-
 	state->iv[0] = req->sa->nonce;
 	state->iv[1] = req->iv[0];
 	state->iv[2] = req->iv[1];
