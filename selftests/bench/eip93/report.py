@@ -26,10 +26,11 @@ GOALS = {"eip93.insn.enc1400.vs_intree": 1 / 3, "eip93.insn.dec1400.vs_intree": 
 
 
 class Results:
-    """Samples and the instruction counts that belong to them."""
+    """Samples and the instruction counts that belong to them; of several the median."""
 
     def __init__(self, vm):
-        self.count, self.alloc, self.runs, self.records = {}, {}, {}, []
+        self.count, self.alloc, self.records = {}, {}, []
+        samples = {}
         profile = fold.runs(os.path.join(vm, "prof"))
         self.profile, run = profile, 0
         with open(os.path.join(vm, "out/samples"), encoding="ascii") as f:
@@ -45,8 +46,11 @@ class Results:
                     self.alloc[s["variant"], s["dir"], s["ours"]] = s
                     continue
                 s["kernel_insns"] = (profile[run].total - profile[run].user) / s["packets"]
-                self.count[s["variant"], s["dir"], s["alg"], s["size"]] = s
-                self.runs[s["variant"], s["dir"], s["alg"], s["size"]] = run
+                s["run"] = run
+                samples.setdefault((s["variant"], s["dir"], s["alg"], s["size"]), []).append(s)
+        for key, some in samples.items():
+            some.sort(key=lambda s: s["kernel_insns"])
+            self.count[key] = some[len(some) // 2]
         if run != len(profile):
             sys.exit(f"error: {len(profile)} runs were counted, {run} reported")
 
@@ -136,7 +140,7 @@ def by_function(r, vm, out, images):
             functions = {}
             for variant, sign in ((v, 1), ("none", -1)):
                 s = r.count[variant, way, SHA1, 1400]
-                counts = r.profile[r.runs[variant, way, SHA1, 1400]].counts
+                counts = r.profile[s["run"]].counts
                 for f, n in fold.fold(counts, *names).items():
                     functions[f] = functions.get(f, 0) + sign * n / s["packets"]
             with open(os.path.join(out, f"eip93-{v}-{way}1400.txt"), "w",
