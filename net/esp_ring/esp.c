@@ -343,6 +343,33 @@ static bool has_engine(const struct esp_ring_sa *sa, enum esp_ring_dir dir)
 	return sa && sa->params.dir == dir && rcu_access_pointer(sa->queue);
 }
 
+/*
+ * The SA of a state, if an engine has it and the packet goes its way. A packet of
+ * one that has none is counted; rcu_read_lock is held.
+ */
+static struct esp_ring_sa *sa_with_engine(const struct xfrm_state *x,
+					  enum esp_ring_dir dir)
+{
+	struct esp_ring_sa *sa = esp_ring_state_sa(x);
+
+	if (likely(has_engine(sa, dir)))
+		return sa;
+	if (sa)
+		esp_ring_count(sa, software);
+	return NULL;
+}
+
+/* To the engine, or to software if it has just gone. BH off, under rcu_read_lock. */
+static int hand_in(struct esp_ring_sa *sa, struct xfrm_state *x,
+		   struct sk_buff *skb, const struct esp_ring_pkt *pkt)
+{
+	int err = esp_ring_enqueue(sa, skb, pkt);
+
+	if (unlikely(err == -ENODEV))
+		return run_in_software(sa, x, skb, pkt);
+	return err ?: -EINPROGRESS;
+}
+
 /**
  * esp_ring_output - .output of our type
  * @x: the state
@@ -361,10 +388,8 @@ int esp_ring_output(struct xfrm_state *x, struct sk_buff *skb)
 	int err;
 
 	rcu_read_lock();
-	sa = esp_ring_state_sa(x);
-	if (unlikely(!has_engine(sa, ESP_RING_ENCRYPT))) {
-		if (sa)
-			esp_ring_count(sa, software);
+	sa = sa_with_engine(x, ESP_RING_ENCRYPT);
+	if (unlikely(!sa)) {
 		rcu_read_unlock();
 		return esp_ring_stack_type(x)->output(x, skb);
 	}
@@ -372,12 +397,8 @@ int esp_ring_output(struct xfrm_state *x, struct sk_buff *skb)
 	local_bh_disable();
 	err = lay_out_output(sa, x, skb, &pkt);
 	if (!err) {
-		err = esp_ring_enqueue(sa, skb, &pkt);
-		if (unlikely(err == -ENODEV))
-			err = run_in_software(sa, x, skb, &pkt);
-		else if (likely(!err))
-			err = -EINPROGRESS;
-		else if (err == -ENOBUFS)
+		err = hand_in(sa, x, skb, &pkt);
+		if (err == -ENOBUFS)
 			err = NET_XMIT_DROP;
 	}
 	local_bh_enable();
@@ -403,22 +424,15 @@ int esp_ring_input(struct xfrm_state *x, struct sk_buff *skb)
 
 	lockdep_assert_in_softirq();
 	rcu_read_lock();
-	sa = esp_ring_state_sa(x);
-	if (unlikely(!has_engine(sa, ESP_RING_DECRYPT))) {
-		if (sa)
-			esp_ring_count(sa, software);
+	sa = sa_with_engine(x, ESP_RING_DECRYPT);
+	if (unlikely(!sa)) {
 		rcu_read_unlock();
 		return esp_ring_stack_type(x)->input(x, skb);
 	}
 
 	err = lay_out_input(sa, skb, &pkt);
-	if (!err) {
-		err = esp_ring_enqueue(sa, skb, &pkt);
-		if (unlikely(err == -ENODEV))
-			err = run_in_software(sa, x, skb, &pkt);
-		else if (likely(!err))
-			err = -EINPROGRESS;
-	}
+	if (!err)
+		err = hand_in(sa, x, skb, &pkt);
 	rcu_read_unlock();
 
 	return err;

@@ -34,14 +34,14 @@ static void look_again(struct esp_ring_queue *q, unsigned long delay)
 
 /**
  * esp_ring_watchdog_arm - look after the packets in the engine
- * @q: the queue; its lock is held, and there are packets in the engine
+ * @q: the queue; its lock is held, there are packets in the engine, and the
+ *	watchdog is not on
  *
  * Once the watchdog is on it follows the oldest packet by itself.
  */
 void esp_ring_watchdog_arm(struct esp_ring_queue *q)
 {
-	if (!q->watchdog_on)
-		look_again(q, max(q->engine->timeout / LOOKS, 1UL));
+	look_again(q, max(q->engine->timeout / LOOKS, 1UL));
 }
 
 /*
