@@ -123,6 +123,10 @@ reset() {
 		ip -n peer link set "$_d" netns 1
 	done
 	_home va "" ; _home ea "" ; _home vb on_b ; _home eb on_b
+	# a router's sockets, so that the next test trains its PHYs anew
+	for _d in wan lan1 lan2 lan3 lan4; do
+		[ ! -d "/sys/class/net/$_d" ] || _home $_d ""
+	done
 	for _on in "" on_b; do
 		$_on ip addr flush dev lo scope global 2>/dev/null
 		$_on ip -6 route flush proto boot 2>/dev/null
