@@ -148,6 +148,20 @@ counters() {
 	[ "$(ethtool_stat rx_fcs_errors)" = 3 ]
 }
 
+# Of a PHY without a link: is it asleep, did its interrupt come?  The frame engine's
+# MDIO register is the kernel's too: six tries, of which the right ones name the PHY.
+phys() {
+	for _phy in 0 1 2 3 4; do
+		for _try in 1 2 3 4 5 6; do
+			busybox devmem 0x1e110004 32 $((0x80090000 | _phy << 20))
+			echo "PHY $_phy, register 0: $(busybox devmem 0x1e110004 32)"
+		done
+	done | sort -u
+	grep -i 'mt7530\|1e100000' /proc/interrupts
+	ip link show dev wan
+	return 1
+}
+
 flaps() {
 	bg timeout 60 iperf3 -c $HOST -p 5202 -t 8 >/dev/null 2>&1
 	_iperf=$BG
@@ -159,7 +173,7 @@ flaps() {
 	# and with the conduit all of them
 	ip link set eth0 down && ip link set wan up && ip link set lan1 up || return 1
 	ip -6 addr replace $WAN6/64 dev wan nodad
-	wait_for 10 link wan || return 1
+	wait_for 10 link wan || phys || return 1
 	wait_for 10 ping_wan 1
 	bg_stop "$_iperf"
 	ping_wan 5 1472
