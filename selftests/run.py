@@ -30,6 +30,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 TOP = os.path.dirname(HERE)
 sys.path.insert(0, os.path.join(HERE, "vm"))
 import boot      # noqa: E402  pylint: disable=wrong-import-position
+import clock as clocks  # noqa: E402  pylint: disable=wrong-import-position
 import wire      # noqa: E402  pylint: disable=wrong-import-position
 
 # what a test runs on if it does not say: 6.1, 7.x, and debug, which is a 6.12
@@ -332,7 +333,7 @@ class LogReader:
             self.current = None
 
 
-def run_machine(report, system, group, tests, share, number):
+def run_machine(report, system, group, tests, share, number, clock):
     """Boot once, run tests until all are done or the machine dies; return those
     that were not run."""
     top = os.path.join(BUILD, f"{system}-{group}" + (f".{number}" if number else ""))
@@ -360,6 +361,9 @@ def run_machine(report, system, group, tests, share, number):
     why = ("the machine was stopped, it took too long" if r.timed_out else
            "the machine ended, see console.log")
     reader.died(why)
+    if not any(os.environ.get(k) for k in PASSED_ON):
+        clock.took({f"{system}/{name}": round(end - begin)
+                    for name, begin, end in reader.windows if end})
     label = f"{system}/{group}"
     if r.status() is None:
         tail = boot.read(boot.console(m)).splitlines()[-12:]
@@ -436,26 +440,21 @@ def host_checks(report, label, m, where):
         report.say(f"{label}: {n} packets decrypted")
 
 
+def usual(system, tests, clock):
+    """Seconds that a machine is expected to run for."""
+    slow = SLOW.get(system, 1)
+    return BOOT_SECONDS * slow / 5 + sum(
+        clock.usual(f"{system}/{t.name}", t.timeout * slow) for t in tests)
+
+
 def run_group(report, system, group, tests, share, clock):
     number = 0
     while tests:
-        if clock.over():
+        if clock.over(1 - clocks.SECOND_PART, usual(system, tests, clock)):
             out_of_time(report, system, tests, "not begun")
             return
-        tests = run_machine(report, system, group, tests, share, number)
+        tests = run_machine(report, system, group, tests, share, number, clock)
         number += 1
-
-
-class Clock:
-    """How long there is.  Making what a system is made of can take as long as all
-    tests, so it is not begun in the second half; no machine is started after the
-    end."""
-
-    def __init__(self, minutes):
-        self.start, self.seconds = time.monotonic(), 60 * minutes
-
-    def over(self, part=1.0):
-        return self.seconds and time.monotonic() - self.start > part * self.seconds
 
 
 def out_of_time(report, system, tests, what):
@@ -488,8 +487,8 @@ def jobs(report, o, systems, workers, clock):
                 report.add(f"{s}/build: image and modules are made", "failed",
                            "see above")
     # the longest first, so that the end is not one machine alone
-    order = sorted((k for k in work if shares[k[0]]), key=lambda k: -sum(
-        t.timeout for t in work[k]) * SLOW.get(k[0], 1))
+    order = sorted((k for k in work if shares[k[0]]),
+                   key=lambda k: -usual(k[0], work[k], clock))
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         futures = [pool.submit(run_group, report, s, g, work[s, g], shares[s], clock)
                    for s, g in order]
@@ -509,13 +508,14 @@ def second_run(report, shares, clock):
         return []
     tests, steady = {t.name: t for t in all_tests()}, []
     for system, name in files:
-        if clock.over():
+        if clock.over(need=usual(system, [tests[name]], clock)):
             report.say(f"{system}/{name}: no time for a second run")
             continue
         report.say(f"{system}/{name}: second run, alone")
         again = Report()
         again.lock = report.lock
-        left = run_machine(again, system, name + ".again", [tests[name]], shares[system], 0)
+        left = run_machine(again, system, name + ".again", [tests[name]], shares[system], 0,
+                           clock)
         if not left and again.count("passed") and not again.count("failed"):
             steady += [r for r in failed if r.case == (system, name)]
     for r in steady:
@@ -562,7 +562,7 @@ def main():
         signal.signal(s, lambda number, _: os._exit(128 + number))
     os.makedirs(BUILD, exist_ok=True)
     report, start = Report(), time.monotonic()
-    clock = Clock(o.minutes)
+    clock = clocks.Clock(o.minutes)
     shares = jobs(report, o, systems, o.j or max(1, (os.cpu_count() or 2) // 2 + 1), clock)
     unsteady = [] if o.once else second_run(report, shares, clock)
     if unsteady:
