@@ -486,13 +486,21 @@ def jobs(report, o, systems, workers, clock):
             else:
                 report.add(f"{s}/build: image and modules are made", "failed",
                            "see above")
-    # the longest first, so that the end is not one machine alone
-    order = sorted((k for k in work if shares[k[0]]),
-                   key=lambda k: -usual(k[0], work[k], clock))
+    order = collections.deque(sorted((k for k in work if shares[k[0]]),
+                                     key=lambda k: -usual(k[0], work[k], clock)))
+
+    def take(from_the_longest):
+        while True:
+            try:
+                system, group = order.popleft() if from_the_longest else order.pop()
+            except IndexError:
+                return
+            run_group(report, system, group, work[system, group], shares[system], clock)
+
+    # Two that are slow do not disturb each other, the end is not one machine alone, and
+    # what does not fit in is neither all that is short nor all that is long.
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
-        futures = [pool.submit(run_group, report, s, g, work[s, g], shares[s], clock)
-                   for s, g in order]
-        for f in concurrent.futures.as_completed(futures):
+        for f in [pool.submit(take, n == 0) for n in range(workers)]:
             f.result()
     return shares
 
