@@ -159,7 +159,6 @@ phys() {
 	done | sort -u
 	grep -i 'mt7530\|1e100000' /proc/interrupts
 	ip link show dev wan
-	return 1
 }
 
 flaps() {
@@ -173,7 +172,7 @@ flaps() {
 	# and with the conduit all of them
 	ip link set eth0 down && ip link set wan up && ip link set lan1 up || return 1
 	ip -6 addr replace $WAN6/64 dev wan nodad
-	wait_for 10 link wan || phys || return 1
+	wait_for 10 link wan || { phys; return 1; }
 	wait_for 10 ping_wan 1
 	bg_stop "$_iperf"
 	ping_wan 5 1472

@@ -14,23 +14,20 @@ from esplab import check
 FEATURE = "esp-hw-offload"
 
 
-def feature(dev, ns=None):
-    """on, off, or fixed"""
+def features(dev="'*'", ns=None):
+    """{device: on, off, or fixed}, of all devices by one program."""
+    found, name = {}, None
     for line in lab.sh("ethtool -k %s" % dev, ns=ns).splitlines():
-        if line.strip().startswith(FEATURE + ":"):
-            return "fixed" if "fixed" in line else line.split(":")[1].split()[0]
-    return "unknown"
-
-
-def features():
-    """The same of all devices, by one program."""
-    found, dev = {}, None
-    for line in lab.sh("ethtool -k '*'").splitlines():
         if line.startswith("Features for "):
-            dev = line.split()[-1].rstrip(":")
+            name = line.split()[-1].rstrip(":")
         elif line.strip().startswith(FEATURE + ":"):
-            found[dev] = "fixed" if "fixed" in line else line.split(":")[1].split()[0]
+            found[name] = "fixed" if "fixed" in line else line.split(":")[1].split()[0]
     return found
+
+
+def feature(dev, ns=None):
+    """That of one."""
+    return features(dev, ns).get(dev, "unknown")
 
 
 def toggle(dev, on):
