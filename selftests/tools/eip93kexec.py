@@ -24,7 +24,7 @@ MARK = "esp_ring.second"
 
 def kexec(*args):
     env = dict(os.environ, LD_LIBRARY_PATH=DIR + "/lib")
-    r = subprocess.run((DIR + "/kexec",) + args, env=env, stdout=subprocess.PIPE,
+    r = subprocess.run((DIR + "/bin/kexec",) + args, env=env, stdout=subprocess.PIPE,
                        stderr=subprocess.STDOUT, text=True, check=False)
     check(not r.returncode, "kexec %s: %s" % (" ".join(args), r.stdout))
 

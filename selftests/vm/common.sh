@@ -123,6 +123,28 @@ unpack_root() {
 	rm "$1/root.tar"
 }
 
+# programs_beside ROOT DIR SUITE PACKAGE,... FILE...: of foreign packages, and of what
+# they depend on, take programs to DIR/bin and to DIR/lib the libraries that ROOT, a
+# foreign root too, has not.  Each FILE is a path in the packages.
+programs_beside() {
+	_root=$1 _dir=$2 _suite=$3 _packages=$4
+	shift 4
+	sources_of "$_suite" | mmdebstrap --mode="$([ "$(id -u)" = 0 ] && echo root || echo unshare)" \
+		--variant=extract --architectures="$(cat "$_root/var/lib/dpkg/arch")" --format=tar \
+		--aptopt='Acquire::Retries "5"' --aptopt='APT::Install-Recommends "false"' \
+		--include="$_packages" "$_suite" "$_dir/root.tar" - || return 1
+	unpack_root "$_dir" || return 1
+	mkdir "$_dir/bin" "$_dir/lib"
+	for _f in "$@"; do
+		cp "$_dir/root/$_f" "$_dir/bin/" || return 1
+	done
+	for _f in "$_dir"/root/lib/*-linux-gnu*/*.so.* "$_dir"/root/usr/lib/*-linux-gnu*/*.so.*; do
+		_lib=${_f#"$_dir/root/"}
+		[ ! -f "$_f" ] || [ -e "$_root/usr/${_lib#usr/}" ] || cp -P "$_f" "$_dir/lib/" || return 1
+	done
+	as_root rm -rf "$_dir/root"
+}
+
 # root_with NAME ROOT KEY PACKAGE...: print a copy of ROOT that has more packages,
 # made of hard links and kept under KEY.  Files that are written in place there
 # are taken out first, so that ROOT stays as it is.
