@@ -451,13 +451,14 @@ def run_group(report, system, group, tests, share, clock):
     number = 0
     while tests:
         if clock.over(1 - clocks.SECOND_PART, usual(system, tests, clock)):
-            out_of_time(report, system, tests, "not begun")
+            out_of_time(report, system, tests, "not begun", clock)
             return
         tests = run_machine(report, system, group, tests, share, number, clock)
         number += 1
 
 
-def out_of_time(report, system, tests, what):
+def out_of_time(report, system, tests, what, clock):
+    clock.left_out(f"{system}/{t.name}" for t in tests)
     for t in tests:
         report.add(f"{system}/{t.name}", "skipped",
                    f"{what} when the time was over (--minutes); what is made is kept")
@@ -475,7 +476,7 @@ def jobs(report, o, systems, workers, clock):
             if clock.over(0.5):
                 shares[s] = None
                 out_of_time(report, s, sum((work[k] for k in work if k[0] == s), []),
-                            "its kernel and root were not made")
+                            "its kernel and root were not made", clock)
                 continue
             start = time.monotonic()
             shares[s] = prepare(s, sorted({n for k in work if k[0] == s
@@ -486,16 +487,18 @@ def jobs(report, o, systems, workers, clock):
             else:
                 report.add(f"{s}/build: image and modules are made", "failed",
                            "see above")
-    order = collections.deque(sorted((k for k in work if shares[k[0]]),
-                                     key=lambda k: -usual(k[0], work[k], clock)))
+    order = sorted((k for k in work if shares[k[0]]), key=lambda k: -usual(k[0], work[k], clock))
+    late = [k for k in order if any(f"{k[0]}/{t.name}" in clock.left for t in work[k])]
+    queues = collections.deque(late), collections.deque(k for k in order if k not in late)
 
     def take(from_the_longest):
-        while True:
-            try:
-                system, group = order.popleft() if from_the_longest else order.pop()
-            except IndexError:
-                return
-            run_group(report, system, group, work[system, group], shares[system], clock)
+        for todo in queues:
+            while todo:
+                try:
+                    system, group = todo.popleft() if from_the_longest else todo.pop()
+                except IndexError:
+                    break       # the other was faster
+                run_group(report, system, group, work[system, group], shares[system], clock)
 
     # Two that are slow do not disturb each other, the end is not one machine alone, and
     # what does not fit in is neither all that is short nor all that is long.

@@ -7,7 +7,8 @@ import time
 
 import boot
 
-# seconds that a test file took when it last ran, by "system/file"
+# of test files, by "system/file": the seconds that each took when it last ran, and
+# those that there was no time for since
 TIMES = os.path.join(boot.CACHE, "times.json")
 # of what it may take, where that is not known
 USUAL_PART = 0.3
@@ -17,7 +18,8 @@ SECOND_PART = 0.1
 
 class Clock:
     """Making what a system is made of can take as long as all tests, so it is not begun
-    in the second half.  A machine is not started if it is not expected to end in time.
+    in the second half.  A machine is not started if it is not expected to end in time;
+    its files come first the next time.
 
     @minutes: for all; 0: no limit"""
 
@@ -26,9 +28,10 @@ class Clock:
         self.lock = threading.Lock()
         try:
             with open(TIMES, encoding="ascii") as f:
-                self.times = json.load(f)
-        except (OSError, ValueError):
-            self.times = {}
+                known = json.load(f)
+            self.times, self.left = known["seconds"], set(known["left"])
+        except (OSError, ValueError, KeyError):
+            self.times, self.left = {}, set()
 
     def over(self, part=1.0, need=0):
         """Is that part of the time over, or will it be in @need seconds?"""
@@ -42,8 +45,20 @@ class Clock:
         """What files took: {label: seconds}."""
         with self.lock:
             self.times.update(seconds)
-            os.makedirs(boot.CACHE, exist_ok=True)
-            new = f"{TIMES}.{os.getpid()}"
-            with open(new, "w", encoding="ascii") as f:
-                json.dump(self.times, f, indent=1, sort_keys=True)
-            os.replace(new, TIMES)
+            self.left -= set(seconds)
+            self.keep()
+
+    def left_out(self, labels):
+        """There was no time for these files."""
+        with self.lock:
+            self.left |= set(labels)
+            self.keep()
+
+    def keep(self):
+        """For the next time.  The lock is held."""
+        os.makedirs(boot.CACHE, exist_ok=True)
+        new = f"{TIMES}.{os.getpid()}"
+        with open(new, "w", encoding="ascii") as f:
+            json.dump({"seconds": self.times, "left": sorted(self.left)}, f, indent=1,
+                      sort_keys=True)
+        os.replace(new, TIMES)
