@@ -132,7 +132,7 @@ def run_tests(tests, prefix=""):
 # ---- commands ----
 
 # a program's name and words that are the same to a shell
-PLAIN = re.compile(r"[\w/.-]+( [\w\s/.:@,+=%-]*)?")
+PLAIN = re.compile(r"[\w/.-]+( [\w /.:@,+=%-]*)?")
 
 
 def _run(cmd, stdin=None):
