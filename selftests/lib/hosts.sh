@@ -65,12 +65,23 @@ clear_up() {
 	_addr on_b vb 203.0.113.2/24 fd00:cc::2/64
 }
 
+# _batch HOST PROGRAM: commands of ip or tc from standard input, on a or b.  On a debug
+# kernel a program takes longer to start than to work.  What is not there is said, and
+# the next command comes.
+_batch() {
+	case $1 in
+	a) $2 -force -batch - ;;
+	b) $2 -n peer -force -batch - ;;
+	esac
+	return 0
+}
+
 # flush_xfrm: all states and policies of both hosts
 flush_xfrm() {
-	for _on in "" on_b; do
-		$_on ip xfrm policy flush
-		$_on ip xfrm state flush
-		$_on ip xfrm policy flush ptype sub 2>/dev/null
+	for _h in a b; do
+		printf 'xfrm %s\n' "policy flush" "state flush" | _batch $_h ip
+		# not every kernel has them
+		echo "xfrm policy flush ptype sub" | _batch $_h ip 2>/dev/null
 	done
 }
 
@@ -86,25 +97,14 @@ _extra_links() {
 	done
 }
 
-# Every process but this one and the first, which are the machine's own.
-_kill_all() {
-	for _d in /proc/[0-9]*; do
-		_pid=${_d#/proc/}
-		if [ "$_pid" = 1 ] || [ "$_pid" = $$ ]; then continue; fi
-		# a thread of the kernel has no command line
-		[ -z "$(tr -d '\0' 2>/dev/null <"$_d/cmdline")" ] || kill -9 "$_pid" 2>/dev/null
-	done
-}
-
 # reset: the machine as it was booted.  guest-run.sh calls it after each test
 # file, so a test need not.  The modules go last: they hold what is above.
 reset() {
 	# first of all nothing may be sent: soon there will be no policy
-	for _d in va ea vb eb; do
-		ip link set $_d down 2>/dev/null
-		ip -n peer link set $_d down 2>/dev/null
-	done
-	_kill_all
+	printf 'link set %s down\n' va ea | _batch a ip
+	printf 'link set %s down\n' vb eb | _batch b ip
+	# every process but this one and the first, which are the machine's own
+	kill -9 -1
 	rm -rf /run/bg.pids "${SWAN:?}"
 	for _ns in $(ip netns list | cut -d' ' -f1); do
 		[ "$_ns" = peer ] || ip netns del "$_ns"
@@ -122,11 +122,10 @@ reset() {
 	for _d in $(on_b ls /sys/class/net | grep '^p-'); do
 		ip -n peer link set "$_d" netns 1
 	done
-	_home va "" ; _home ea "" ; _home vb on_b ; _home eb on_b
+	_home a va ea
+	_home b vb eb
 	# a router's sockets, so that the next test trains its PHYs anew
-	for _d in wan lan1 lan2 lan3 lan4; do
-		[ ! -d "/sys/class/net/$_d" ] || _home $_d ""
-	done
+	[ ! -d /sys/class/net/wan ] || _home a wan lan1 lan2 lan3 lan4
 	for _on in "" on_b; do
 		$_on ip addr flush dev lo scope global 2>/dev/null
 		$_on ip -6 route flush proto boot 2>/dev/null
@@ -134,19 +133,17 @@ reset() {
 	ring_unload
 }
 
-# _home DEV ON: without addresses, queues and masters, and down
+# _home HOST DEV...: without masters, addresses, neighbours and queues, and down
 _home() {
-	$2 test -d "/sys/class/net/$1" || {
-		note "$1 is gone"
-		return 0
-	}
-	$2 ip link set "$1" nomaster 2>/dev/null
-	$2 ip link set "$1" down
-	$2 ip addr flush dev "$1"
-	$2 ip link set "$1" mtu 1500
-	$2 ip neigh flush dev "$1" nud all 2>/dev/null
-	$2 tc qdisc del dev "$1" root 2>/dev/null
-	$2 tc qdisc del dev "$1" ingress 2>/dev/null
-	$2 tc qdisc del dev "$1" clsact 2>/dev/null
-	return 0
+	_host=$1
+	shift
+	for _d in "$@"; do
+		printf '%s\n' "link set $_d nomaster" "link set $_d down" "addr flush dev $_d" \
+			"link set $_d mtu 1500" "neigh flush dev $_d nud all"
+	done | _batch "$_host" ip
+	# of most there is none
+	for _d in "$@"; do
+		printf '%s\n' "qdisc del dev $_d root" "qdisc del dev $_d ingress" \
+			"qdisc del dev $_d clsact"
+	done | _batch "$_host" tc 2>/dev/null
 }
