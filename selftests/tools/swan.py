@@ -10,11 +10,9 @@ import time
 
 import esplab as lab
 from esplab import check
+from swan_lab import CONF, VERSION, counted, word
 
-CONF = os.path.join(os.environ["SHARE"], "strongswan-conf")
 TMP = "/tmp/swanconf"
-VERSION = tuple(int(x) for x in re.findall(r"\d+", lab.status(
-    "swanctl --version")[1])[:3])
 
 
 def bed(text, ok=True):
@@ -94,23 +92,11 @@ def start(conf, hw):
         bed("swan_start %s %s/%s" % (h, TMP, h))
 
 
-def word(hw):
-    """strongSwan 5.9.8 says yes where later ones say crypto."""
-    return "yes" if hw == "crypto" and VERSION < (5, 9, 11) else hw
-
-
 def set_hw(hw):
     path = "/tmp/swan/a/etc/swanctl.conf"
     lab.write(path, re.sub(r"^(\s*hw_offload = )\w+$", r"\1" + word(hw), lab.read(path),
                            flags=re.M))
     bed("swan a --load-all --noprompt")
-
-
-def states():
-    """(all, offloaded) ESP states of A, without those that wait for an answer"""
-    blocks = [b for b in re.split(r"^(?=src )", lab.sh("ip xfrm state"), flags=re.M)
-              if "proto esp" in b and "0x00000000 reqid" not in b]
-    return len(blocks), sum("crypto offload parameters" in b for b in blocks)
 
 
 def log(host="a"):
@@ -125,7 +111,7 @@ def down():
     bed("swan a --terminate --ike '*' --timeout 10", False)
     name = re.search(r"connections \{\s*(\S+) \{", lab.read("/tmp/swan/a/etc/swanctl.conf"))
     bed("swan a --terminate --ike %s --timeout 10" % name.group(1), False)
-    lab.wait_for(lambda: states()[0] == 0, 5)
+    lab.wait_for(lambda: counted()[0] == 0, 5)
 
 
 def traffic(path, tcp=200000):
@@ -145,7 +131,7 @@ def modes(conf, path, hws=("auto", "crypto", "no")):
             set_hw(hw)
             up()
             want = 0 if hw == "no" else 2
-            n, off = states()
+            n, off = counted()
             check(n == 2 and off == want, "hw_offload = %s: %d states, %d offloaded\n%s" % (
                 hw, n, off, log()[-1500:]))
             was = layer_packets()
@@ -165,7 +151,7 @@ def feature_off():
     lab.sh("ethtool -K va esp-hw-offload off")
     try:
         up()
-        check(states() == (2, 0), "%r" % (states(),))
+        check(counted() == (2, 0), "%r" % (counted(),))
         traffic(Path)
         down()
     finally:
@@ -186,7 +172,7 @@ def rekeyed():
     """CHILD and IKE SAs, by either end, under load."""
     start("site-to-site-psk", "auto")
     up()
-    check(states()[1] == 2, "not offloaded")
+    check(counted()[1] == 2, "not offloaded")
     before = {n: lab.xfrm_stat(n) for n in (None, lab.PEER)}
     spis = set(re.findall(r"spi (0x\w+)", lab.sh("ip xfrm state")))
     with lab.Load(Path, 100 // lab.SLOW) as load:
@@ -205,7 +191,7 @@ def rekeyed():
               "%r" % diff)
     now = set(re.findall(r"spi (0x\w+)", lab.sh("ip xfrm state")))
     check(not spis & now or len(now - spis) >= 2, "nothing was rekeyed")
-    n, off = states()
+    n, off = counted()
     check(n == off, "%d states, %d offloaded" % (n, off))
     rebuilt = len(re.findall(r"CHILD_SA nets\{\d+\} established", log()))
     check(rebuilt >= 7, "%d CHILD_SAs\n%s" % (rebuilt, log()[-2000:]))
@@ -220,7 +206,8 @@ def rekeyed_by_time():
     lossless(load)
     n = len(re.findall(r"CHILD_SA nets\{\d+\} established", log()))
     check(n >= 3, "%d CHILD_SAs in 15 s" % n)
-    check(states()[0] == states()[1], "%r" % (states(),))
+    n, off = counted()
+    check(n == off, "%d states, %d offloaded" % (n, off))
     down()
 
 
@@ -230,14 +217,14 @@ def nat_t():
     start("nat-t", "auto")
     if lab.KVER >= (6, 6):
         up()
-        n, off = states()
+        n, off = counted()
         check((n, off) == (2, 2), "%d states, %d offloaded" % (n, off))
         check("espinudp" in lab.sh("ip xfrm state"), "not in UDP")
         traffic(Path)
         down()
         return None
     out = bed("swan a --initiate --child nets --timeout %d" % (15 * lab.SLOW), False)
-    n, off = states()
+    n, off = counted()
     check(not off, "this kernel offloads it")
     lab.note("hw_offload = auto: %d states in software; %s" % (
         n, (re.findall(r".*(?:rror|nable|ailed).*", out + log()) or ["no word"])[0]))
@@ -245,7 +232,7 @@ def nat_t():
     # and as the configuration's comment says
     set_hw("no")
     up()
-    check(states() == (2, 0), "%r" % (states(),))
+    check(counted() == (2, 0), "%r" % (counted(),))
     traffic(Path)
     down()
     return None
@@ -261,7 +248,7 @@ def engine_lost():
         lab.insmod("esp_ring_soft")
         time.sleep(0.5)
     check(load.a["lost"] + load.b["lost"] < 20, "%r %r" % (load.a, load.b))
-    check(states() == (2, 2), "%r" % (states(),))
+    check(counted() == (2, 2), "%r" % (counted(),))
     check(all(s["engine"] == "soft" for s in lab.kv("sas")), "%r" % lab.kv("sas"))
     down()
 
