@@ -493,11 +493,11 @@ def jobs(report, o, systems, workers, clock):
 
     def take(from_the_longest):
         for todo in queues:
-            while todo:
+            while True:
                 try:
                     system, group = todo.popleft() if from_the_longest else todo.pop()
                 except IndexError:
-                    break       # the other was faster
+                    break
                 run_group(report, system, group, work[system, group], shares[system], clock)
 
     # Two that are slow do not disturb each other, the end is not one machine alone, and

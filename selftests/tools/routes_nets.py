@@ -355,15 +355,16 @@ def rerouted(case):
                 "b: route replace 10.9.81.1 via 10.9.%d.1 dev %sb src 10.9.81.2 table 110" % (net, nic)])
         time.sleep(0.3 * lab.SLOW)
         ends = [f.stop() for f in flow]
+        held = gone()
         # A received packet borrows its route; xfrm_input() drops it if that has gone.
         late = {ns: lab.stat_diff(was, ns).get("XfrmInError", 0) for ns, was in case.stat.items()}
-        outward, inward = gone() + late[lab.PEER], late[None]
+        outward, inward = held + late[lab.PEER], late[None]
         if outward or inward:
             lab.note("%d packets were in an engine when their route went, %d and %d on their "
-                     "way to xfrm_input()" % (gone(), *late.values()))
+                     "way to xfrm_input()" % (held, *late.values()))
         check(sum(f["lost"] for f in ends) == outward + inward, "so many had no route any more: "
               "%d of an engine, %r of those received; lost are %r" % (
-                  gone(), late, [f["lost"] for f in ends]))
+                  held, late, [f["lost"] for f in ends]))
         for f, name in zip(ends, ("A to B", "B to A")):
             check(not f["refused"] and not f["dup"] and f["got"] > 50, "%s: %r" % (name, f))
         case.used(t, ("" if outward else "o") + ("" if inward else "i"), least=50,
